@@ -1,0 +1,62 @@
+"""Access control: who may call."""
+
+from __future__ import annotations
+
+from conformance.access.test_default_deny import NO_HTTP2
+from fixtures.cast import Actors, Cast, Lease, Server
+from fixtures.policy import Policy, http
+from smi_conformance.plugin import requirement
+
+
+@requirement("TA-020", omits={"HTTP/2": NO_HTTP2})
+def test_listed_source_is_admitted(lease: Lease, policy: Policy, clients: Actors) -> None:
+    """A pod whose identity is among the sources may call the destination on a route of the TrafficTarget."""
+    server = lease.pair()
+    policy.allow(clients.a, server, http("/data", "GET"))
+
+    admitted = [clients.a.can(server.at.at(pod).get("/data")) for pod in server.at.pods]
+    service = clients.a.can(server.at.get("/data"))
+    clients.z.cannot(server.at.get("/data"), beside=service)
+    assert len(admitted) == 2
+
+
+@requirement("TA-021")
+def test_unlisted_source_is_denied(server: Server, policy: Policy, clients: Actors) -> None:
+    """A pod whose identity is not among the sources is denied on every route, also on those that others may use."""
+    policy.allow(clients.a, server, http("/data", "GET"), http("/more", "GET"))
+
+    admitted = clients.a.can(server.at.get("/data"), server.at.get("/more"))
+    paths = [server.at.get(path) for path in ("/data", "/more", "/other")]
+    clients.z.cannot(*paths, *(path.kept() for path in paths), beside=admitted)
+
+
+@requirement("TA-030")
+def test_identity_is_the_service_account(server: Server, policy: Policy, clients: Actors) -> None:
+    """Access is decided by the ServiceAccount of the client pod and not by its labels, name, image or owner."""
+    policy.allow(clients.a, server, http("/data", "GET"))
+
+    admitted = clients.a.can(server.at.get("/data"))
+    clients.second_a.can(server.at.get("/data"))
+    clients.z.cannot(server.at.get("/data"), beside=admitted)
+
+
+@requirement("TA-040")
+def test_denied_requests_never_reach_the_server(server: Server, policy: Policy, clients: Actors) -> None:
+    """The decision is enforced at the destination: a denied request never reaches the application container."""
+    policy.allow(clients.a, server, http("/data", "GET", "POST"))
+
+    small, large = server.at.get("/data"), server.at.call("POST", "/data", body=262_144)
+    admitted = clients.a.can(small, large)
+    clients.z.cannot(small, large, beside=admitted)
+    clients.outsider.cannot(small, large, beside=admitted)
+
+
+@requirement("TA-041", omits={"plain HTTP/2": NO_HTTP2})
+def test_client_outside_the_mesh_is_denied(server: Server, policy: Policy, clients: Actors, cast: Cast) -> None:
+    """A client outside the mesh, which has no proven identity, is denied by a destination that admits listed sources."""
+    policy.allow(clients.a, server, http("/data", "GET"))
+
+    admitted = clients.a.can(server.at.get("/data"))
+    clients.outsider.can(cast.destination("outsider").get("/data"))
+    by_address = server.at.at(server.at.pods[0]).get("/data")
+    clients.outsider.cannot(server.at.get("/data"), by_address, beside=admitted)

@@ -1,0 +1,1 @@
+"""The narrow port through which the suite reaches a cluster, and its backends."""

@@ -1,0 +1,228 @@
+"""Everything that speaks the Kubernetes API: the embedded lab, kind, and any kubeconfig."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
+from urllib3.exceptions import HTTPError
+
+from smi_conformance.cluster.journal import Journal
+from smi_conformance.cluster.port import ClusterError, Manifest, Pod, Ref
+from smi_conformance.cluster.session import Session, _line
+from smi_conformance.judge.observation import Observation, Plan, Reply
+
+TIMEOUT = 30  # seconds for one API call; a hanging API server must not hang a run
+
+
+class KubeCluster:
+    """The cluster port over the official client. Not thread-safe: one per worker.
+
+    With a replaying journal there is no client: every call is answered from the record.
+    """
+
+    def __init__(self, api: client.ApiClient | None, journal: Journal) -> None:
+        self._api = api
+        self._journal = journal
+        self._resources: DynamicClient | None = None
+        self._sessions: dict[str, Session] = {}
+        self._marks: dict[tuple[str, str], int] = {}
+
+    @property
+    def clock(self) -> Journal:
+        return self._journal
+
+    def sign(self, requirement: str) -> None:
+        """Put the requirement under test into the User-Agent, so that audit logs tell who wrote what."""
+        if self._api:
+            self._api.user_agent = f"smi-conformance {requirement}"
+
+    # Objects
+
+    def apply(self, manifest: Manifest) -> None:
+        self._journal.call("apply", str(Ref.of(manifest)), lambda: self._apply(manifest))
+
+    def delete(self, ref: Ref) -> None:
+        self._journal.call("delete", str(ref), lambda: self._delete(ref))
+
+    def get(self, ref: Ref) -> Manifest | None:
+        found: Manifest | None = self._journal.call("get", str(ref), lambda: self._get(ref))
+        return found
+
+    def pods(self, namespace: str, selector: Mapping[str, str]) -> list[Pod]:
+        labels = ",".join(f"{k}={v}" for k, v in sorted(selector.items()))
+        key = f"{namespace} {labels}"
+        return [Pod.from_json(p) for p in self._journal.call("pods", key, lambda: self._pods(namespace, labels))]
+
+    def _apply(self, manifest: Manifest) -> None:
+        ref = Ref.of(manifest)
+        resource = self._resource(ref)
+        with _translated(f"apply {ref}"):
+            try:
+                resource.create(body=manifest, namespace=ref.namespace, _request_timeout=TIMEOUT)
+            except DynamicApiError as error:
+                if error.status != 409:
+                    raise
+                resource.patch(
+                    body=manifest, name=ref.name, namespace=ref.namespace,
+                    content_type="application/merge-patch+json", _request_timeout=TIMEOUT,
+                )  # fmt: skip
+
+    def _delete(self, ref: Ref) -> None:
+        with _translated(f"delete {ref}", missing_is_fine=True):
+            self._resource(ref).delete(
+                name=ref.name, namespace=ref.namespace,
+                body={"propagationPolicy": "Background"}, _request_timeout=TIMEOUT,
+            )  # fmt: skip
+
+    def _get(self, ref: Ref) -> Manifest | None:
+        found: Manifest | None = None
+        with _translated(f"get {ref}", missing_is_fine=True):
+            got = self._resource(ref).get(name=ref.name, namespace=ref.namespace, _request_timeout=TIMEOUT)
+            found = got.to_dict()
+        return found
+
+    def _pods(self, namespace: str, labels: str) -> list[dict[str, Any]]:
+        with _translated(f"list pods of {namespace}"):
+            core = client.CoreV1Api(self._api)
+            items = core.list_namespaced_pod(namespace, label_selector=labels, _request_timeout=TIMEOUT).items
+        return [_pod(p).to_json() for p in sorted(items, key=lambda p: p.metadata.name) if _ready(p)]
+
+    def _resource(self, ref: Ref) -> Any:
+        with _translated(f"discovery of {ref.api_version} {ref.kind}"):
+            self._resources = self._resources or DynamicClient(self._api)
+            try:
+                return self._resources.resources.get(api_version=ref.api_version, kind=ref.kind)
+            except ResourceNotFoundError as error:
+                raise ClusterError(f"the cluster does not serve {ref.kind} {ref.api_version}: install its CRD") from error
+
+    # Traffic
+
+    def observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
+        return self._observation("observe", prefix, client, lambda: self._observe(prefix, client, plan, servers))
+
+    def start_stream(self, stream: str, client: Pod, plan: Plan) -> None:
+        frame = {"op": "start", "stream": stream, "steps": plan.to_json()}
+        self._journal.call("start", stream, lambda: self._session(client).request(frame)["ok"])
+
+    def window(self, prefix: str, client: Pod, servers: Sequence[Pod]) -> Observation:
+        return self._observation("window", prefix, client, lambda: self._window(prefix, client, servers))
+
+    def stop_stream(self, stream: str, client: Pod, plan: Plan) -> Observation:
+        return self._observation("stop", stream, client, lambda: self._stop(stream, client, plan))
+
+    def _observation(self, op: str, prefix: str, client: Pod, live: Callable[[], Observation]) -> Observation:
+        recorded = self._journal.call(op, f"{prefix} {client.name}", lambda: live().to_json())
+        return Observation.from_json(recorded).check()
+
+    def _observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
+        sessions = [self._session(server) for server in servers]  # opened before anything is sent
+        budget = 30 + sum(step.timeout * (1 + step.count / step.concurrency) for step in plan.steps)
+        answer = self._session(client).request({"op": "traffic", "steps": plan.to_json()}, timeout=budget)
+        return Observation(
+            client.name, plan, _replies(answer), {session.pod.name: session.log(prefix) for session in sessions}
+        )
+
+    def _stop(self, stream: str, client: Pod, plan: Plan) -> Observation:
+        answer = self._session(client).request({"op": "stop", "stream": stream})
+        return Observation(client.name, plan, _replies(answer))
+
+    def _window(self, prefix: str, client: Pod, servers: Sequence[Pod]) -> Observation:
+        logs = {}
+        for server in servers:
+            session = self._session(server)
+            logs[server.name] = session.log(prefix, since=self._marks.get((prefix, server.uid), 0))
+            self._marks[prefix, server.uid] = session.cursor
+        return Observation(client.name, Plan(()), (), logs)
+
+    def _session(self, pod: Pod) -> Session:
+        if pod.uid not in self._sessions:
+            self._sessions[pod.uid] = Session(self._api, pod)
+        return self._sessions[pod.uid]
+
+    # Evidence after a failure
+
+    def dump(self, namespaces: Sequence[str]) -> dict[str, Any]:
+        if not self._api:
+            return {}
+        core = client.CoreV1Api(self._api)
+        return {namespace: _dump(core, namespace) for namespace in namespaces}
+
+    def close(self) -> None:
+        """End the agents; the pods stay."""
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+
+
+class _translated:  # noqa: N801  # reads as a word at the call
+    """Client and network errors inside become one-line ClusterErrors."""
+
+    def __init__(self, doing: str, *, missing_is_fine: bool = False) -> None:
+        self._doing, self._missing_is_fine = doing, missing_is_fine
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, (DynamicApiError, ApiException)):
+            if error.status == 404 and self._missing_is_fine:
+                return True
+            raise ClusterError(f"{self._doing}: {error.status} {error.reason}: {_reason(error)}") from error
+        if isinstance(error, (HTTPError, OSError)):
+            raise ClusterError(f"{self._doing}: the API server cannot be reached: {_line(error)}") from error
+        return False
+
+
+def _reason(error: Any) -> str:
+    text = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body)
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        text = str(json.loads(text)["message"])  # a Kubernetes Status
+    return " ".join(text.split())[:300]
+
+
+def _replies(answer: Mapping[str, Any]) -> tuple[tuple[Reply, ...], ...]:
+    return tuple(tuple(Reply(*reply) for reply in replies) for replies in answer["replies"])
+
+
+def _pod(pod: Any) -> Pod:
+    names = tuple(c.name for c in pod.spec.containers)
+    return Pod(pod.metadata.namespace, pod.metadata.name, pod.metadata.uid, pod.status.pod_ip or "", names)
+
+
+def _ready(pod: Any) -> bool:
+    conditions = {c.type: c.status for c in pod.status.conditions or ()}
+    return conditions.get("Ready") == "True" and not pod.metadata.deletion_timestamp
+
+
+def _dump(core: Any, namespace: str) -> dict[str, Any]:
+    try:
+        pods = core.list_namespaced_pod(namespace, _request_timeout=TIMEOUT).items
+        events = core.list_namespaced_event(namespace, _request_timeout=TIMEOUT).items
+        return {
+            "pods": {p.metadata.name: _states(p) for p in pods},
+            "events": [f"{e.type} {e.reason} {e.involved_object.kind}/{e.involved_object.name}: {e.message}" for e in events[-60:]],
+            "logs": {f"{p.metadata.name}/{c.name}": _log(core, p, c.name) for p in pods for c in p.spec.containers},
+        }
+    except (ApiException, HTTPError, OSError) as error:
+        return {"unavailable": _line(error)}
+
+
+def _states(pod: Any) -> dict[str, Any]:
+    statuses = pod.status.container_statuses or ()
+    return {"phase": pod.status.phase, "containers": {s.name: {"ready": s.ready, "restarts": s.restart_count} for s in statuses}}
+
+
+def _log(core: Any, pod: Any, container: str) -> str:
+    try:
+        return str(core.read_namespaced_pod_log(
+            pod.metadata.name, pod.metadata.namespace, container=container, tail_lines=40, _request_timeout=TIMEOUT,
+        ))  # fmt: skip
+    except ApiException as error:
+        return f"(no log: {error.status})"

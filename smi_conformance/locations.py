@@ -1,0 +1,14 @@
+"""Where the files of the suite lie: beside the package in a checkout, inside it when installed from a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+SUITE = _PACKAGE.parent if (_PACKAGE.parent / "conformance" / "requirements.yaml").is_file() else _PACKAGE / "suite"
+
+CONFORMANCE = SUITE / "conformance"
+REGISTER = CONFORMANCE / "requirements.yaml"
+CRDS = SUITE / "manifests" / "crds"
+WORKLOAD = SUITE / "manifests" / "workload"
+REPORT_SCHEMA = SUITE / "reports" / "report.schema.json"

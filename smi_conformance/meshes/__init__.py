@@ -1,0 +1,1 @@
+"""What is declared of each mesh before a run, and how the suite sets it up."""

@@ -1,0 +1,31 @@
+"""The scenarios of this version, without running any."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import pytest
+
+from smi_conformance.locations import CONFORMANCE, SUITE
+from smi_conformance.plugin.scenario import Scenario, scenario_of
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.found: list[Scenario] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.found = [scenario_of(item) for item in session.items]
+
+
+def scenarios() -> list[Scenario]:
+    """Every scenario, one per parameter set. Raises pytest.UsageError when collection fails."""
+    collector = _Collector()
+    argv = [str(CONFORMANCE), f"--rootdir={SUITE}", f"--confcutdir={SUITE}", "--collect-only", "-q"]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        status = pytest.main(argv, plugins=[collector])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise pytest.UsageError(f"the scenarios cannot be collected:\n{shown.getvalue()[-2000:]}")
+    return collector.found

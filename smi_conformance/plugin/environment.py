@@ -1,0 +1,161 @@
+"""What a run stands on: the cluster, the mesh in its posture, and the way back.
+
+Opened once per run, by the process that the user started; workers get the coordinates.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from smi_conformance import __version__
+from smi_conformance.cluster.backends import Backend, open_backend
+from smi_conformance.cluster.facts import cluster_facts
+from smi_conformance.cluster.journal import Unrecorded
+from smi_conformance.cluster.kube import KubeCluster
+from smi_conformance.cluster.port import ClusterError, Ref
+from smi_conformance.cluster.reaper import Reaper, remove
+from smi_conformance.judge.convergence import DeadlineExpired, until
+from smi_conformance.judge.deadlines import Deadlines
+from smi_conformance.locations import SUITE
+from smi_conformance.meshes.install import configure, install, wait_ready
+from smi_conformance.plugin.settings import RunOptions
+
+Progress = Callable[[str], None]
+ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
+
+
+@dataclass
+class Environment:
+    """An open environment; `close` gives everything back and may be called at any time, again and again."""
+
+    options: RunOptions
+    run: str
+    started: dict[str, Any]
+    backend: Backend | None = None
+    reaper: Reaper | None = None
+    _open: bool = field(default=True, repr=False)
+
+    def coordinates(self) -> dict[str, Any]:
+        """What a worker needs to reach the same cluster."""
+        kubeconfig = str(self.backend.kubeconfig) if self.backend and self.backend.kubeconfig else None
+        context = self.backend.context if self.backend else None
+        return {"run": self.run, "kubeconfig": kubeconfig, "context": context, "seed": self.options.seed}
+
+    def close(self, progress: Progress) -> None:
+        """Remove what the run made, and end what it started. Raises ClusterError when something stays."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            if self.backend and self.backend.name != "embedded":
+                self._give_back(progress)
+        finally:
+            if self.backend:
+                self.backend.close()
+
+    def _give_back(self, progress: Progress) -> None:
+        assert self.backend
+        if not self.options.keep:
+            progress("removing the namespaces of the run")
+            _remove(self.backend, self.run, self.options.limits.delete)
+        if self.options.faults:
+            cluster = KubeCluster(self.backend.api(), Unrecorded())
+            configure(cluster, self.options.profile, self.options.posture, ())
+        if self.reaper:
+            self.reaper.dismiss()
+
+
+def open_environment(options: RunOptions, progress: Progress) -> Environment:
+    """Start or reach the cluster and bring the mesh into the posture of the run. Raises ClusterError."""
+    if options.replay:
+        started = recorded_start(options.replay)
+        return Environment(options.recorded(started), started["run"], started)
+    run = "".join(random.SystemRandom().choices(ALPHABET, k=5))
+    backend = open_backend(options.cluster, options.kubeconfig, options.context, progress)
+    environment = Environment(options, run, {}, backend)
+    try:
+        _prepare(environment, progress)
+    except BaseException:
+        environment.close(progress)
+        raise
+    return environment
+
+
+def _prepare(environment: Environment, progress: Progress) -> None:
+    options, backend = environment.options, environment.backend
+    assert backend
+    cluster = KubeCluster(backend.api(), Unrecorded())
+    if backend.name == "embedded":
+        install(cluster, options.profile, progress)
+    else:
+        _require_crds(cluster)
+        wait_ready(cluster, options.profile)
+        environment.reaper = Reaper(backend.kubeconfig, backend.context, environment.run)
+    progress(f"posture {options.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
+    configure(cluster, options.profile, options.posture, options.faults)
+    environment.started = _started(environment)
+
+
+def _require_crds(cluster: KubeCluster) -> None:
+    for name in ("traffictargets.access.smi-spec.io", "httproutegroups.specs.smi-spec.io", "trafficsplits.split.smi-spec.io"):
+        if cluster.get(Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)) is None:
+            raise ClusterError(f"the cluster has no {name}: install the mesh with its CRDs, or kubectl apply -f manifests/crds/stable.yaml")
+
+
+def _remove(backend: Backend, run: str, deadline: float) -> None:
+    api = backend.api()
+    try:
+        until(lambda: not remove(api, run), deadline=deadline, poll=0.5, clock=Unrecorded())
+    except DeadlineExpired as error:
+        raise ClusterError(f"namespaces with the label smi-conformance/run={run} are still there: delete them") from error
+
+
+def recorded_start(folder: Path) -> dict[str, Any]:
+    """The run-started event of a report folder. Raises ClusterError when there is none."""
+    try:
+        with (folder / "events.jsonl").open(encoding="utf-8") as lines:
+            event: dict[str, Any] = json.loads(next(lines))
+    except (OSError, ValueError, StopIteration) as error:
+        raise ClusterError(f"{folder} is no report folder: its events.jsonl cannot be read") from error
+    return event
+
+
+def _started(environment: Environment) -> dict[str, Any]:
+    """The run-started event."""
+    options, backend = environment.options, environment.backend
+    assert backend
+    profile, limits = options.profile, options.limits
+    return {
+        "event": "run-started",
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": environment.run,
+        "suite": {"version": __version__, "commit": _commit()},
+        "register": {"sha256": options.register.sha256, "spec_commit": options.register.spec_commit},
+        "profile": options.mesh,
+        "mesh": {
+            "name": profile.name, "title": profile.title, "version": profile.version, "verified": profile.verified,
+            "claims": profile.claims, "features": {k: f.model_dump() for k, f in profile.features.items()},
+            "deviations": [d.model_dump() for d in profile.deviations],
+        },
+        "cluster": cluster_facts(backend.api(), backend.name),
+        "posture": options.posture, "rigor": options.rigor, "seed": options.seed, "workers": options.workers,
+        "api": options.versions, "faults": list(options.faults), "filter": list(options.requirements),
+        "deadlines": limits.to_json(), "raised": limits.raised(), "default_deadlines": Deadlines().to_json(),
+        "command": " ".join(options.command), "who": None,
+    }  # fmt: skip
+
+
+def _commit() -> str | None:
+    """The suite's commit when it runs from a checkout."""
+    try:
+        done = subprocess.run(["git", "-C", str(SUITE), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S607
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

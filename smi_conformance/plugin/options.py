@@ -1,0 +1,59 @@
+"""The suite's options on pytest's command line; `smi-conformance run` passes the same ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smi_conformance.plugin.settings import RunOptions, UsageError
+
+ACTIVE = pytest.StashKey[RunOptions]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("smi", "Service Mesh Interface conformance")
+    add = group.addoption
+    add("--mesh", default="reference", metavar="NAME|none|FILE.yaml", help="mesh under test: a built-in profile or a file")
+    add("--cluster", default="embedded", metavar="BACKEND", help="embedded, current, or replay:DIR")
+    add("--requirement", action="append", default=[], metavar="ID|GLOB", help="judge only these requirements; repeatable")
+    add("--api", action="append", default=[], metavar="GROUP=VERSION", help="API version under test; repeatable")
+    add("--posture", default="deny", help="deny (access is enforced) or permissive")
+    add("--rigor", default="standard", help="quick, standard or certify: how many attempts a denial takes")
+    add("--fault", action="append", default=[], metavar="ID/SLUG", help="break the reference mesh in this way; repeatable")
+    add("--report", default="reports/latest", metavar="DIR", help="folder of the report and its observations")
+    add("--keep", action="store_true", help="leave the namespaces of the run in place")
+    add("--seed", type=int, default=None, help="seed of everything random")
+    add("--deadline", action="append", default=[], metavar="NAME=SECONDS", help="override a deadline; repeatable")
+    add("--kube-config", default=None, metavar="FILE", dest="kubeconfig", help="kubeconfig for --cluster current")
+    add("--kube-context", default=None, metavar="NAME", dest="kube_context", help="context in the kubeconfig")
+
+
+def options_of(config: pytest.Config) -> RunOptions:
+    """The run's options from pytest's; raises pytest.UsageError with one line when they cannot be used."""
+    get = config.getoption
+    try:
+        return RunOptions(
+            mesh=get("mesh"), cluster=get("cluster"), requirements=tuple(get("requirement")),
+            api={k: str(v) for k, v in _pairs("--api", get("api"))}, posture=get("posture"), rigor=get("rigor"),
+            faults=tuple(get("fault")), report=Path(get("report")), workers=get("numprocesses", 0) or 0,
+            keep=get("keep"), seed=get("seed"), kubeconfig=Path(get("kubeconfig")) if get("kubeconfig") else None,
+            context=get("kube_context"), command=["pytest", *config.invocation_params.args],
+            deadlines={k: _seconds(k, v) for k, v in _pairs("--deadline", get("deadline"))},
+        ).checked()  # fmt: skip
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _pairs(option: str, values: list[str]) -> list[tuple[str, str]]:
+    for value in values:
+        if not all(value.partition("=")):
+            raise UsageError(f"{option} takes NAME=VALUE, not '{value}'")
+    return [(name, text) for name, _, text in (value.partition("=") for value in values)]
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"--deadline {name} takes seconds, not '{text}'") from error

@@ -1,0 +1,95 @@
+"""What a person sees while a run goes on: one line per scenario, then the summary.
+
+Takes the place of pytest's own terminal reporter in `smi-conformance run`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from smi_conformance.report import summarize
+
+MARKS = {
+    "pass": ("pass", "green"), "fail": ("FAIL", "red"), "error": ("ERROR", "yellow"), "blocked": ("blocked", "yellow"),
+    "unsupported": ("unsupported", "blue"), "skipped": ("skipped", "blue"),
+}  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Replace the terminal reporter; workers of pytest-xdist have none."""
+    standard = config.pluginmanager.get_plugin("terminalreporter")
+    if standard is not None:
+        config.pluginmanager.unregister(standard)
+        config.pluginmanager.register(Progress(config), "terminalreporter")
+
+
+class Progress(TerminalReporter):
+    """One line per scenario: verdict, requirement, title, seconds; below a failure what was got and wanted."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        super().__init__(config)
+        self._began = time.monotonic()
+        self._worst: dict[str, dict[str, Any]] = {}
+        self._done = 0
+        self._total = 0
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+        self._starttime = time.time()
+
+    def pytest_collection(self) -> None:
+        """Collection is quick and says nothing."""
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._total = len(session.items)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.stats.setdefault("deselected", []).extend(items)
+
+    def report_collect(self, final: bool = False) -> None:
+        """As above."""
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        """Nothing: a line is written when the scenario ends."""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        record = {**getattr(report, "smi", {"verdict": "error", "message": str(report.longrepr)}), "seconds": report.duration}
+        worst = self._worst.setdefault(report.nodeid, {**record, "seconds": 0.0})
+        seconds = worst["seconds"] + report.duration
+        if worst["verdict"] == "pass":
+            worst.update(record)
+        worst["seconds"] = seconds
+        if report.when == "teardown" or not hasattr(report, "smi"):
+            self._line(report.nodeid, {**worst, **{k: record[k] for k in ("title", "requirements") if k in record}})
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Nothing more to say."""
+
+    def _line(self, nodeid: str, record: dict[str, Any]) -> None:
+        self._done += 1
+        word, colour = MARKS.get(record["verdict"], (record["verdict"], "blue"))
+        ids = ",".join(record.get("requirements", ()))
+        case = f" [{nodeid.split('[', 1)[1]}" if "[" in nodeid else ""
+        self.write(f"{time.monotonic() - self._began:6.1f} s  ")
+        self.write(f"{word:<11}", bold=True, **{colour: True})
+        self.write_line(f" {ids:<7} {record.get('title') or nodeid}{case} ({record['seconds']:.1f} s)")
+        if record["verdict"] not in ("pass", "unsupported") and record["message"]:
+            for line in record["message"].splitlines():
+                self.write_line(f"{'':22}{line}")
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """The summary comes at the very end, when the report is written."""
+
+    def pytest_unconfigure(self) -> None:
+        if self._keyboardinterrupt_memo is not None:
+            self.write_line("interrupted: what was judged until now is in the report, marked as partial")
+        controller = self.config.pluginmanager.get_plugin("smi-controller")
+        if controller and controller.log and (controller.log.folder / "report.json").exists():
+            summarize(controller.log.folder)
+        elif self.stats.get("error"):
+            self.summary_errors()

@@ -1,0 +1,55 @@
+"""`smi-conformance run`: the same pytest run that a person could start by hand, with our own progress lines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import pytest
+
+from smi_conformance.locations import CONFORMANCE, SUITE
+from smi_conformance.plugin.settings import RunOptions
+
+__all__ = ["RunOptions", "run"]
+
+
+def run(options: RunOptions) -> int:
+    """Run the suite; returns the exit code: 0, 1, 2 (usage), 3 (harness error) or 130 (interrupted)."""
+    sys.dont_write_bytecode = True
+    os.environ.pop("PYTEST_ADDOPTS", None)  # a developer's own options do not belong into a certificate
+    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts = _Interrupts()
+    status = int(pytest.main(arguments(options), plugins=[interrupts]))
+    if interrupts.seen:
+        return 130
+    return {int(pytest.ExitCode.USAGE_ERROR): 2, int(pytest.ExitCode.NO_TESTS_COLLECTED): 2}.get(status, status)
+
+
+def arguments(options: RunOptions) -> list[str]:
+    """The equivalent command line of plain pytest."""
+    argv = [str(CONFORMANCE), f"--rootdir={SUITE}", f"--confcutdir={SUITE}", "-p", "smi_conformance.plugin.progress"]
+    argv += [f"--mesh={options.mesh}", f"--cluster={options.cluster}", f"--posture={options.posture}"]
+    argv += [f"--rigor={options.rigor}", f"--report={options.report}", f"--alluredir={options.report}/allure-results"]
+    argv += ["--clean-alluredir", *(f"--requirement={pattern}" for pattern in options.requirements)]
+    argv += [*(f"--api={group}={version}" for group, version in options.api.items())]
+    argv += [*(f"--fault={fault}" for fault in options.faults), *(["--keep"] if options.keep else [])]
+    argv += [*(f"--deadline={name}={seconds}" for name, seconds in options.deadlines.items())]
+    argv += [f"--seed={options.seed}"] if options.seed is not None else []
+    argv += [f"--kube-config={options.kubeconfig}"] if options.kubeconfig else []
+    argv += [f"--kube-context={options.context}"] if options.context else []
+    return argv + ([f"-n{options.workers}"] if options.workers else [])
+
+
+class _Interrupts:
+    """Tells a person's interrupt from an exit that the suite itself asked for."""
+
+    seen = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.seen = isinstance(excinfo.value, KeyboardInterrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,121 @@
+"""The options of a run, and their check against the register and the profiles."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from smi_conformance.cluster.backends import UnknownBackend, check_name
+from smi_conformance.judge.deadlines import Deadlines
+from smi_conformance.locations import REGISTER
+from smi_conformance.meshes.install import faults_of
+from smi_conformance.meshes.profile import Profile, ProfileError, load
+from smi_conformance.model.register import Register, UnknownRequirement, load_register
+from smi_conformance.model.versions import BASELINE
+
+POSTURES = ("deny", "permissive")
+RIGORS = ("quick", "standard", "certify")
+
+
+class UsageError(Exception):
+    """The options cannot be used together or name something unknown; one line says what to write instead."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user asks for: the options of `smi-conformance run`, and of plain pytest."""
+
+    mesh: str = "reference"
+    cluster: str = "embedded"
+    requirements: tuple[str, ...] = ()
+    api: dict[str, str] = field(default_factory=dict)
+    posture: str = "deny"
+    rigor: str = "standard"
+    faults: tuple[str, ...] = ()
+    report: Path = Path("reports/latest")
+    workers: int = 0
+    keep: bool = False
+    seed: int | None = None
+    deadlines: dict[str, float] = field(default_factory=dict)
+    kubeconfig: Path | None = None
+    context: str | None = None
+    command: list[str] = field(default_factory=list)
+
+    @cached_property
+    def register(self) -> Register:
+        return load_register(REGISTER)
+
+    @cached_property
+    def profile(self) -> Profile:
+        return load(self.mesh)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version under test of each API group."""
+        return {**{group: v for group, v in BASELINE.items() if group != "metrics"}, **self.api}
+
+    @property
+    def limits(self) -> Deadlines:
+        """Deadlines of this run: the defaults, the profile's, the user's, each over the one before."""
+        return Deadlines().with_(**self.profile.deadlines).with_(**self.deadlines)
+
+    @property
+    def replay(self) -> Path | None:
+        """The report folder that `--cluster replay:DIR` names."""
+        return Path(self.cluster.split(":", 1)[1]) if self.cluster.startswith("replay:") else None
+
+    @cached_property
+    def selected(self) -> frozenset[str]:
+        """Ids that the run asks for; all of the register when there is no filter."""
+        if not self.requirements:
+            return frozenset(r.id for r in self.register.requirements)
+        return frozenset(r.id for pattern in self.requirements for r in self.register.find(pattern))
+
+    def checked(self) -> RunOptions:
+        """The same options with a seed, once everything in them is known to exist. Raises UsageError."""
+        try:
+            check_name(self.cluster)
+            unknown = _unknown_fault(self.faults, faults_of(self.profile), self.mesh)
+            _ = self.selected, self.limits
+        except (UnknownBackend, ProfileError, UnknownRequirement, TypeError, ValueError) as error:
+            raise UsageError(str(error)) from error
+        _one_of("posture", self.posture, POSTURES)
+        _one_of("rigor", self.rigor, RIGORS)
+        for group, version in self.api.items():
+            _judged(group, version)
+        if unknown:
+            raise UsageError(unknown)
+        return self if self.seed is not None else replace(self, seed=random.SystemRandom().randrange(2**32))
+
+    def recorded(self, started: dict[str, Any]) -> RunOptions:
+        """These options with the conditions of a recorded run: what judged it then judges it again."""
+        return replace(
+            self, mesh=started.get("profile", started["mesh"]["name"]), posture=started["posture"],
+            rigor=started["rigor"], seed=started["seed"], faults=tuple(started["faults"]), api=started["api"],
+            deadlines=started["deadlines"], workers=0,
+        )  # fmt: skip
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"unknown {option} '{value}'; known: {', '.join(known)}")
+
+
+def _judged(group: str, version: str) -> None:
+    """Only the stable release is judged by this version of the suite."""
+    groups = [name for name in BASELINE if name != "metrics"]
+    _one_of("API group", group, tuple(groups))
+    if version != BASELINE[group]:
+        raise UsageError(f"--api {group}={version} is not judged by this version of the suite; known: {group}={BASELINE[group]}")
+
+
+def _unknown_fault(faults: tuple[str, ...], known: dict[str, str], mesh: str) -> str | None:
+    for fault in faults:
+        if fault not in known:
+            same = [name for name in known if name.split("/")[0] == fault.split("/")[0]]
+            hint = f"known for {fault.split('/')[0]}: {', '.join(same)}" if same else "see `smi-conformance list --faults`"
+            return f"mesh {mesh} has no fault switch '{fault}'; {hint}"
+    return None

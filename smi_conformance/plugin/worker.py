@@ -1,0 +1,65 @@
+"""What each worker holds: its journal, its cluster, and the scene of the scenario it runs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smi_conformance.cluster.backends import connect
+from smi_conformance.cluster.journal import Recording, Replay
+from smi_conformance.cluster.kube import KubeCluster
+from smi_conformance.plugin.settings import RunOptions
+
+
+class Worker:
+    """One pytest process that runs scenarios, with a cluster of its own to talk to."""
+
+    def __init__(self, options: RunOptions, coordinates: Mapping[str, Any], name: str) -> None:
+        self.options = options
+        self.run: str = coordinates["run"]
+        self.name = name
+        self.journal: Recording | Replay
+        if options.replay:
+            self.journal = Replay(options.replay)
+            self.cluster = KubeCluster(None, self.journal)
+        else:
+            kubeconfig = Path(coordinates["kubeconfig"]) if coordinates["kubeconfig"] else None
+            self.journal = Recording(options.report / "observations" / f"{name}.jsonl", name)
+            self.cluster = KubeCluster(connect(kubeconfig, coordinates["context"]), self.journal)
+
+    def owner(self, nodeid: str) -> str:
+        """The worker whose pods a scenario uses: this one, or in replay the one that recorded it."""
+        return self.journal.workers.get(nodeid, self.name) if isinstance(self.journal, Replay) else self.name
+
+    def close(self) -> None:
+        self.cluster.close()
+        if isinstance(self.journal, Recording):
+            self.journal.close()
+
+
+@dataclass
+class Scene:
+    """What a running scenario shares with its fixtures: cluster, options, and the evidence it gathers."""
+
+    worker: Worker
+    nodeid: str
+    ids: tuple[str, ...]
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    propagation: list[dict[str, Any]] = field(default_factory=list)
+    _count: int = 0
+
+    @property
+    def cluster(self) -> KubeCluster:
+        return self.worker.cluster
+
+    @property
+    def options(self) -> RunOptions:
+        return self.worker.options
+
+    def fresh(self, word: str) -> str:
+        """A name that no other object of the run has; the same in replay. At most word + 8 characters."""
+        self._count += 1
+        return f"{word}-{zlib.crc32(self.nodeid.encode()) % 36**5:05x}{self._count}"[: len(word) + 9]
