@@ -53,7 +53,7 @@ def test_denied_requests_never_reach_the_server(server: Server, policy: Policy, 
 
 @requirement("TA-041", omits={"plain HTTP/2": NO_HTTP2})
 def test_client_outside_the_mesh_is_denied(server: Server, policy: Policy, clients: Actors, cast: Cast) -> None:
-    """A client outside the mesh, which has no proven identity, is denied by a destination that admits listed sources."""
+    """A client outside the mesh, without proven identity, is denied by a destination that admits listed sources."""
     policy.allow(clients.a, server, http("/data", "GET"))
 
     admitted = clients.a.can(server.at.get("/data"))

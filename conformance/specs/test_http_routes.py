@@ -12,7 +12,9 @@ from smi_conformance.plugin import requirement
 
 @requirement("TS-010")
 @pytest.mark.parametrize("order", [("/metrics", "/a|/b"), ("/a|/b", "/metrics")], ids=" then ".join)
-def test_path_is_matched_from_its_start(server: Server, policy: Policy, clients: Actors, order: tuple[str, str]) -> None:
+def test_path_is_matched_from_its_start(
+    server: Server, policy: Policy, clients: Actors, order: tuple[str, str]
+) -> None:
     """pathRegex is matched from the first character of the path, not where its text appears later."""
     policy.allow(clients.a, server, *(http(path, "GET") for path in order))
 
@@ -38,7 +40,11 @@ def test_header_filter_is_a_regular_expression(server: Server, policy: Policy, c
     """A header filter holds when the request's value of that header satisfies the filter's regular expression."""
     policy.allow(clients.a, server, header("user-agent", ".*(Firefox|Android).*"), header("x-release", "v[0-9]+"))
 
-    matching = [user_agents("Mozilla Firefox/1"), user_agents("x Android y"), user_agents(".*(Firefox|Android).*")]
+    matching = [
+        user_agents("Mozilla Firefox/1"),
+        user_agents("x Android y"),
+        user_agents(".*(Firefox|Android).*"),
+    ]
     matching += [[("x-kind", "plain"), ("x-release", "v12")]]
     twice = [user_agents("Chrome", "Mozilla Firefox/1"), user_agents("Mozilla Firefox/1", "Chrome")]
     admitted = clients.a.can(*(server.at.get("/", headers) for headers in matching + twice))

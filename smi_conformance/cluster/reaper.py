@@ -37,6 +37,7 @@ def remove(api: client.ApiClient, run: str) -> list[str]:
     found = core.list_namespace(label_selector=f"{LABEL}={run}", _request_timeout=30).items
     names = [str(namespace.metadata.name) for namespace in found]
     for name in names:
+        core.delete_collection_namespaced_pod(name, grace_period_seconds=0, _request_timeout=30)
         core.delete_namespace(name, _request_timeout=30)
     return names
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -69,7 +70,7 @@ def wait_ready(cluster: Cluster, profile: Profile) -> None:
     for deployment in profile.deployments:
         namespace, name = deployment.split("/")
         ref = Ref("apps/v1", "Deployment", name, namespace)
-        _wait(cluster, f"{ref} to become available", lambda ref=ref: _available(cluster, ref))
+        _wait(cluster, f"{ref} to become available", partial(_available, cluster, ref))
 
 
 def reference_manifests() -> list[Manifest]:

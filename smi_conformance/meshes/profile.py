@@ -95,7 +95,9 @@ def load(mesh: str) -> Profile:
         return _parse(_read(Path(mesh)), mesh)
     known = {profile.name: profile for profile in available()}
     if mesh not in known:
-        raise ProfileError(f"unknown mesh '{mesh}'; known: {', '.join(known)}, or the path of a profile (./my-mesh.yaml)")
+        raise ProfileError(
+            f"unknown mesh '{mesh}'; known: {', '.join(known)}, or the path of a profile (./my-mesh.yaml)"
+        )
     return known[mesh]
 
 

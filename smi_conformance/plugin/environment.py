@@ -104,9 +104,16 @@ def _prepare(environment: Environment, progress: Progress) -> None:
 
 
 def _require_crds(cluster: KubeCluster) -> None:
-    for name in ("traffictargets.access.smi-spec.io", "httproutegroups.specs.smi-spec.io", "trafficsplits.split.smi-spec.io"):
+    for name in (
+        "traffictargets.access.smi-spec.io",
+        "httproutegroups.specs.smi-spec.io",
+        "trafficsplits.split.smi-spec.io",
+    ):
         if cluster.get(Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)) is None:
-            raise ClusterError(f"the cluster has no {name}: install the mesh with its CRDs, or kubectl apply -f manifests/crds/stable.yaml")
+            raise ClusterError(
+                f"the cluster has no {name}: install the mesh with its CRDs, "
+                "or kubectl apply -f manifests/crds/stable.yaml"
+            )
 
 
 def _remove(backend: Backend, run: str, deadline: float) -> None:
@@ -114,7 +121,9 @@ def _remove(backend: Backend, run: str, deadline: float) -> None:
     try:
         until(lambda: not remove(api, run), deadline=deadline, poll=0.5, clock=Unrecorded())
     except DeadlineExpired as error:
-        raise ClusterError(f"namespaces with the label smi-conformance/run={run} are still there: delete them") from error
+        raise ClusterError(
+            f"namespaces with the label smi-conformance/run={run} are still there: delete them"
+        ) from error
 
 
 def recorded_start(folder: Path) -> dict[str, Any]:
@@ -155,7 +164,13 @@ def _started(environment: Environment) -> dict[str, Any]:
 def _commit() -> str | None:
     """The suite's commit when it runs from a checkout."""
     try:
-        done = subprocess.run(["git", "-C", str(SUITE), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S607
+        done = subprocess.run(
+            ["git", "-C", str(SUITE), "rev-parse", "HEAD"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -14,7 +14,7 @@ FOLDERS = ("observations", "dumps")
 
 
 class EventLog:
-    """Appends to DIR/events.jsonl; `publish` turns the events into the reports. Raises OSError when DIR cannot be written."""
+    """Appends to DIR/events.jsonl; `publish` makes the reports of it. Raises OSError when DIR cannot be written."""
 
     def __init__(self, folder: Path, *, fresh: bool) -> None:
         self.folder = folder

@@ -12,7 +12,6 @@ import traceback
 from collections import defaultdict
 from collections.abc import Generator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import allure
@@ -46,7 +45,9 @@ SCENARIO = pytest.StashKey[Scenario]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "requirement(*ids, omits): the requirements of the register that a scenario judges")
+    config.addinivalue_line(
+        "markers", "requirement(*ids, omits): the requirements of the register that a scenario judges"
+    )
     if not _targets_scenarios(config):
         return
     options = options_of(config)
@@ -120,14 +121,20 @@ class WorkerSide(Collection):
         for name in item.stash[SCENARIO].requirements:
             feature = self.options.profile.features.get(self.options.register.get(name).feature)
             if feature and feature.claim == "none":
-                raise Unsupported(f"the profile declares {self.options.register.get(name).feature}: none ({feature.reason})")
+                raise Unsupported(
+                    f"the profile declares {self.options.register.get(name).feature}: none ({feature.reason})"
+                )
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
         """Labels of the Allure result: the mesh is a parameter, or two meshes would merge into one entry."""
         profile = self.options.profile
         allure.dynamic.title(item.stash[SCENARIO].title)
-        for name, value in (("mesh", profile.name), ("mesh version", profile.version), *self.options.versions.items()):
+        for name, value in (
+            ("mesh", profile.name),
+            ("mesh version", profile.version),
+            *self.options.versions.items(),
+        ):
             allure.dynamic.parameter(name, value)
         allure.dynamic.parameter("requirement", ", ".join(item.stash[SCENARIO].requirements))
         for requirement in item.stash[SCENARIO].requirements:
@@ -140,7 +147,11 @@ class WorkerSide(Collection):
         report = yield
         raised = call.excinfo.value if call.excinfo else None
         verdict = verdict_of(raised)
-        report.smi = {"verdict": verdict.value, "message": message_of(raised), **self._record(item, report, raised)}  # type: ignore[attr-defined]
+        vars(report)["smi"] = {
+            "verdict": verdict.value,
+            "message": message_of(raised),
+            **self._record(item, report, raised),
+        }
         return report
 
     def _record(self, item: pytest.Item, report: pytest.TestReport, raised: BaseException | None) -> dict[str, Any]:
@@ -187,6 +198,7 @@ class Controller:
         self.verdicts: list[Verdict] = []
         self._phases: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._interrupted = False
+        self._planned = False
         self._false_failures: list[float] = []
         self._began = time.monotonic()
 
@@ -205,9 +217,9 @@ class Controller:
         except (ClusterError, OSError) as error:
             self.broken = str(error)
             self._close()
-            pytest.exit(f"harness error: {error}", returncode=3)
+            pytest.exit(f"harness error: {error}", returncode=3)  # progress says the same in its own words
 
-    @pytest.hookimpl
+    @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         assert self.environment
         node.workerinput["smi"] = self.environment.coordinates()
@@ -221,7 +233,11 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         phase = getattr(report, "smi", None)
         if phase is None:  # a worker died: pytest-xdist reports for it
-            phase = {"verdict": Verdict.ERROR.value, "message": str(report.longrepr)[:400], "requirements": []}
+            phase = {
+                "verdict": Verdict.ERROR.value,
+                "message": str(report.longrepr)[:400],
+                "requirements": [],
+            }
         phases = self._phases[report.nodeid]
         phases.append({**phase, "seconds": report.duration})
         if report.when == "teardown" or "smi" not in vars(report):
@@ -234,14 +250,7 @@ class Controller:
         last = phases[-1]
         self.verdicts.append(verdict)
         self._false_failures += [e["false_failure"] for e in last.get("evidence", ()) if e.get("false_failure")]
-        register = self.options.register
-        rows = [
-            {
-                "id": name, "version": self.options.versions[register.get(name).group],
-                "verdict": row_verdict(register.get(name), verdict).value, "reason": worst["message"],
-            }
-            for name in last["requirements"]
-        ]  # fmt: skip
+        rows = [self._row(name, verdict, worst["message"]) for name in last["requirements"]]
         self.log.write({
             "event": "scenario-finished", "time": _now(), "nodeid": report.nodeid,
             "worker": getattr(report, "worker_id", "main"), "title": last.get("title"), "requirements": rows,
@@ -249,6 +258,38 @@ class Controller:
             "seconds": round(sum(p["seconds"] for p in phases), 3), "omits": last.get("omits", []),
             "evidence": last.get("evidence", []), "propagation": last.get("propagation", []),
         })  # fmt: skip
+
+    def _row(self, name: str, verdict: Verdict, reason: str | None) -> dict[str, Any]:
+        entry = self.options.register.get(name)
+        version = self.options.versions[entry.group]
+        return {
+            "id": name,
+            "version": version,
+            "verdict": row_verdict(entry, version, verdict).value,
+            "reason": reason,
+        }
+
+    @pytest.hookimpl
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._plan(
+            [
+                {"nodeid": i.nodeid, "requirements": i.stash[SCENARIO].requirements}
+                for i in session.items
+                if SCENARIO in i.stash
+            ]
+        )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        if not self._planned:
+            self._plan([{"nodeid": nodeid, "requirements": []} for nodeid in ids])
+
+    def _plan(self, scenarios: list[dict[str, Any]]) -> None:
+        assert self.log
+        self._planned = bool(scenarios)
+        if scenarios:
+            left_out = [{"id": name, "reason": reason} for name, reason in selection.uncovered().items()]
+            self.log.write({"event": "plan", "scenarios": scenarios, "uncovered": left_out})
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:

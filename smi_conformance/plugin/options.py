@@ -14,18 +14,53 @@ ACTIVE = pytest.StashKey[RunOptions]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("smi", "Service Mesh Interface conformance")
     add = group.addoption
-    add("--mesh", default="reference", metavar="NAME|none|FILE.yaml", help="mesh under test: a built-in profile or a file")
+    add(
+        "--mesh",
+        default="reference",
+        metavar="NAME|none|FILE.yaml",
+        help="mesh under test: a built-in profile or a file",
+    )
     add("--cluster", default="embedded", metavar="BACKEND", help="embedded, current, or replay:DIR")
-    add("--requirement", action="append", default=[], metavar="ID|GLOB", help="judge only these requirements; repeatable")
-    add("--api", action="append", default=[], metavar="GROUP=VERSION", help="API version under test; repeatable")
+    add(
+        "--requirement",
+        action="append",
+        default=[],
+        metavar="ID|GLOB",
+        help="judge only these requirements; repeatable",
+    )
+    add(
+        "--api",
+        action="append",
+        default=[],
+        metavar="GROUP=VERSION",
+        help="API version under test; repeatable",
+    )
     add("--posture", default="deny", help="deny (access is enforced) or permissive")
     add("--rigor", default="standard", help="quick, standard or certify: how many attempts a denial takes")
-    add("--fault", action="append", default=[], metavar="ID/SLUG", help="break the reference mesh in this way; repeatable")
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="ID/SLUG",
+        help="break the reference mesh in this way; repeatable",
+    )
     add("--report", default="reports/latest", metavar="DIR", help="folder of the report and its observations")
     add("--keep", action="store_true", help="leave the namespaces of the run in place")
     add("--seed", type=int, default=None, help="seed of everything random")
-    add("--deadline", action="append", default=[], metavar="NAME=SECONDS", help="override a deadline; repeatable")
-    add("--kube-config", default=None, metavar="FILE", dest="kubeconfig", help="kubeconfig for --cluster current")
+    add(
+        "--deadline",
+        action="append",
+        default=[],
+        metavar="NAME=SECONDS",
+        help="override a deadline; repeatable",
+    )
+    add(
+        "--kube-config",
+        default=None,
+        metavar="FILE",
+        dest="kubeconfig",
+        help="kubeconfig for --cluster current",
+    )
     add("--kube-context", default=None, metavar="NAME", dest="kube_context", help="context in the kubeconfig")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
+from _pytest.outcomes import Skipped
 
 from smi_conformance.judge.verdict import Blocked, HarnessError, Nonconformance, Verdict, worst
 from smi_conformance.model.register import Requirement
 
 
-class Unsupported(pytest.skip.Exception):
+class Unsupported(Skipped):
     """The profile declares, before the run, that the mesh does not have the feature."""
 
 
@@ -25,7 +25,7 @@ def verdict_of(raised: BaseException | None) -> Verdict:
         return Verdict.BLOCKED
     if isinstance(raised, Unsupported):
         return Verdict.UNSUPPORTED
-    if isinstance(raised, pytest.skip.Exception):
+    if isinstance(raised, Skipped):
         return Verdict.SKIPPED
     return Verdict.ERROR
 
@@ -39,11 +39,9 @@ def message_of(raised: BaseException | None) -> str | None:
     return f"{type(raised).__name__}: {' '.join(str(raised).split())[:400]}"
 
 
-def row_verdict(requirement: Requirement, verdict: Verdict) -> Verdict:
+def row_verdict(requirement: Requirement, version: str, verdict: Verdict) -> Verdict:
     """A tentative or contradictory requirement is judged outside the score."""
-    if requirement.state == "settled":
-        return verdict
-    return {Verdict.PASS: Verdict.TENTATIVE_PASS, Verdict.FAIL: Verdict.TENTATIVE_FAIL}.get(verdict, verdict)
+    return verdict.tentatively() if requirement.tentative(version) else verdict
 
 
 def exit_status(verdicts: Iterable[Verdict], *, interrupted: bool, broken: bool) -> int:

@@ -6,6 +6,8 @@ Takes the place of pytest's own terminal reporter in `smi-conformance run`.
 from __future__ import annotations
 
 import time
+from collections.abc import Generator, Sequence
+from textwrap import fill
 from typing import Any
 
 import pytest
@@ -28,7 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Progress(config), "terminalreporter")
 
 
-class Progress(TerminalReporter):
+INDENT = " " * 10
+
+
+class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; pytest-sugar and others extend it too
     """One line per scenario: verdict, requirement, title, seconds; below a failure what was got and wanted."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -48,7 +53,7 @@ class Progress(TerminalReporter):
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = len(session.items)
 
-    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self.stats.setdefault("deselected", []).extend(items)
 
     def report_collect(self, final: bool = False) -> None:
@@ -58,7 +63,10 @@ class Progress(TerminalReporter):
         """Nothing: a line is written when the scenario ends."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        record = {**getattr(report, "smi", {"verdict": "error", "message": str(report.longrepr)}), "seconds": report.duration}
+        record = {
+            **getattr(report, "smi", {"verdict": "error", "message": str(report.longrepr)}),
+            "seconds": report.duration,
+        }
         worst = self._worst.setdefault(report.nodeid, {**record, "seconds": 0.0})
         seconds = worst["seconds"] + report.duration
         if worst["verdict"] == "pass":
@@ -79,17 +87,20 @@ class Progress(TerminalReporter):
         self.write(f"{word:<11}", bold=True, **{colour: True})
         self.write_line(f" {ids:<7} {record.get('title') or nodeid}{case} ({record['seconds']:.1f} s)")
         if record["verdict"] not in ("pass", "unsupported") and record["message"]:
-            for line in record["message"].splitlines():
-                self.write_line(f"{'':22}{line}")
+            self.write_line(
+                fill(record["message"], self._tw.fullwidth, initial_indent=INDENT, subsequent_indent=INDENT)
+            )
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None]:
         """The summary comes at the very end, when the report is written."""
+        return (yield)
 
     def pytest_unconfigure(self) -> None:
-        if self._keyboardinterrupt_memo is not None:
-            self.write_line("interrupted: what was judged until now is in the report, marked as partial")
         controller = self.config.pluginmanager.get_plugin("smi-controller")
         if controller and controller.log and (controller.log.folder / "report.json").exists():
             summarize(controller.log.folder)
+        elif controller and controller.broken:
+            self.write_line(fill(f"harness error: {controller.broken}", self._tw.fullwidth), yellow=True)
         elif self.stats.get("error"):
             self.summary_errors()

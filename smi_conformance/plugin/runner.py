@@ -29,9 +29,19 @@ def run(options: RunOptions) -> int:
 
 def arguments(options: RunOptions) -> list[str]:
     """The equivalent command line of plain pytest."""
-    argv = [str(CONFORMANCE), f"--rootdir={SUITE}", f"--confcutdir={SUITE}", "-p", "smi_conformance.plugin.progress"]
+    argv = [
+        str(CONFORMANCE),
+        f"--rootdir={SUITE}",
+        f"--confcutdir={SUITE}",
+        "-p",
+        "smi_conformance.plugin.progress",
+    ]
     argv += [f"--mesh={options.mesh}", f"--cluster={options.cluster}", f"--posture={options.posture}"]
-    argv += [f"--rigor={options.rigor}", f"--report={options.report}", f"--alluredir={options.report}/allure-results"]
+    argv += [
+        f"--rigor={options.rigor}",
+        f"--report={options.report}",
+        f"--alluredir={options.report}/allure-results",
+    ]
     argv += ["--clean-alluredir", *(f"--requirement={pattern}" for pattern in options.requirements)]
     argv += [*(f"--api={group}={version}" for group, version in options.api.items())]
     argv += [*(f"--fault={fault}" for fault in options.faults), *(["--keep"] if options.keep else [])]

@@ -109,13 +109,17 @@ def _judged(group: str, version: str) -> None:
     groups = [name for name in BASELINE if name != "metrics"]
     _one_of("API group", group, tuple(groups))
     if version != BASELINE[group]:
-        raise UsageError(f"--api {group}={version} is not judged by this version of the suite; known: {group}={BASELINE[group]}")
+        raise UsageError(
+            f"--api {group}={version} is not judged by this version of the suite; known: {group}={BASELINE[group]}"
+        )
 
 
 def _unknown_fault(faults: tuple[str, ...], known: dict[str, str], mesh: str) -> str | None:
     for fault in faults:
         if fault not in known:
             same = [name for name in known if name.split("/")[0] == fault.split("/")[0]]
-            hint = f"known for {fault.split('/')[0]}: {', '.join(same)}" if same else "see `smi-conformance list --faults`"
+            hint = (
+                f"known for {fault.split('/')[0]}: {', '.join(same)}" if same else "see `smi-conformance list --faults`"
+            )
             return f"mesh {mesh} has no fault switch '{fault}'; {hint}"
     return None

@@ -1,0 +1,106 @@
+"""However a run ends, nothing stays and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from selftest.proof.conftest import command
+from smi_conformance.lab.cluster import Lab
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    argv = command("run", "--report", str(folder), *arguments)
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def lab_processes() -> set[int]:
+    """Processes of embedded labs on this machine."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"smi_conformance.lab" in words:
+                found.add(int(entry.name))
+    return found
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Every lab that a test starts is gone when it ends."""
+    before = lab_processes()
+    yield
+    wait_for(lambda: lab_processes() <= before, 15)
+
+
+def events(folder: Path) -> str:
+    path = folder / "events.jsonl"
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.parametrize("phase", ["run-started", "scenario-started", "scenario-finished"])
+def test_interrupt_keeps_what_was_judged(tmp_path: Path, phase: str) -> None:
+    """Ctrl-C: exit code 130, a partial report, nothing left behind."""
+    run = start(tmp_path)
+    wait_for(lambda: phase in events(tmp_path))
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    assert '"interrupted": true' in (tmp_path / "report.json").read_text(), output
+    assert "Traceback" not in output
+
+
+def test_interrupt_while_the_lab_starts(tmp_path: Path) -> None:
+    """Ctrl-C before anything was judged: exit code 130 and no traceback."""
+    before = lab_processes()
+    run = start(tmp_path)
+    wait_for(lambda: lab_processes() > before)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    assert "Traceback" not in output
+
+
+def test_kill_leaves_no_lab(tmp_path: Path) -> None:
+    """kill -9: the lab goes with its owner, the events until then stay readable."""
+    run = start(tmp_path)
+    wait_for(lambda: "scenario-finished" in events(tmp_path))
+    run.kill()
+    run.communicate(timeout=10)
+    assert "scenario-finished" in events(tmp_path)
+
+
+def test_kill_leaves_no_namespace(tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9 of a run on a cluster that it does not own: the reaper removes its namespaces."""
+    monkeypatch.setitem(os.environ, "KUBECONFIG", str(lab.kubeconfig))
+    run = start(tmp_path, "--cluster", "current")
+    wait_for(lambda: "scenario-finished" in events(tmp_path))
+    run.kill()
+    run.communicate(timeout=10)
+    wait_for(lambda: not run_namespaces(lab))
+
+
+def run_namespaces(lab: Lab) -> list[str]:
+    from kubernetes import client  # noqa: PLC0415
+
+    from smi_conformance.cluster.backends import connect  # noqa: PLC0415
+    from smi_conformance.cluster.reaper import LABEL  # noqa: PLC0415
+
+    found = client.CoreV1Api(connect(lab.kubeconfig, None)).list_namespace(label_selector=LABEL).items
+    return [namespace.metadata.name for namespace in found]

@@ -1,0 +1,97 @@
+"""Waiting, on a clock of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from smi_conformance.judge.convergence import DeadlineExpired, SystemClock, agree, fits, settled, until
+from smi_conformance.judge.verdict import HarnessError
+
+
+class FakeClock:
+    """Time passes by sleeping only."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def test_it_waits_until_it_holds_in_a_row() -> None:
+    """A flicker does not count; first effect and the begin of stability are told apart."""
+    seen = iter([0, 1, 0, 1, 1, 1])
+
+    got = until(lambda: next(seen), deadline=30, poll=2, in_a_row=3, clock=FakeClock())
+
+    assert (got.value, got.first, got.stable, got.looks) == (1, 2, 6, 6)
+
+
+def test_the_deadline_tells_what_was_seen_last() -> None:
+    """The error is neutral: by itself it is not the mesh's."""
+    counter = iter(range(100))
+    clock = FakeClock()
+
+    with pytest.raises(
+        DeadlineExpired, match=r"policy did not hold within 5 s \(6 looks\); last seen: 5"
+    ) as caught:
+        until(lambda: next(counter), holds=lambda _: False, deadline=5, poll=1, what="policy", clock=clock)
+
+    assert isinstance(caught.value, HarnessError)
+    assert (caught.value.last, caught.value.looks, clock.time) == (5, 6, 105.0)
+
+
+def test_it_looks_at_least_once() -> None:
+    """A deadline shorter than the poll still allows one look."""
+    assert until(lambda: "yes", deadline=0.001, clock=FakeClock()).value == "yes"
+
+
+def test_errors_of_the_check_are_passed_on() -> None:
+    """Nothing is swallowed while waiting."""
+
+    def broken() -> int:
+        raise HarnessError("agent gone")
+
+    with pytest.raises(HarnessError, match="agent gone"):
+        until(broken, deadline=9, clock=FakeClock())
+
+
+def test_the_system_clock_rises() -> None:
+    """The default clock is the machine's."""
+    clock = SystemClock()
+    before = clock.now()
+    clock.sleep(0)
+
+    assert clock.now() >= before
+
+
+def test_windows_agree_or_not() -> None:
+    """The same shares agree, others do not, and nothing agrees with an empty window."""
+    assert agree({"v1": 150, "v2": 50}, {"v1": 140, "v2": 60})
+    assert not agree({"v1": 150, "v2": 50}, {"v1": 100, "v2": 100})
+    assert not agree({"v1": 200}, {"v2": 200})
+    assert agree({"v1": 200}, {"v1": 100, "v2": 0})
+    assert not agree({}, {"v1": 1})
+
+
+def test_settled_needs_two_windows_that_left_the_old_state() -> None:
+    """Two windows of the old state agree as well: the state before tells them apart."""
+    old, new = {"v1": 180, "v2": 20}, {"v1": 100, "v2": 100}
+
+    assert not settled([new])
+    assert settled([old, new, new], before=old)
+    assert not settled([old, old], before=old)
+    assert not settled([old, new], before=old)
+
+
+def test_windows_fit_shares_or_not() -> None:
+    """Strays and empty windows fit nothing."""
+    assert fits({"v1": 91, "v2": 9}, {"v1": 0.9, "v2": 0.1})
+    assert not fits({"v1": 60, "v2": 40}, {"v1": 0.9, "v2": 0.1})
+    assert not fits({"v1": 90, "v2": 10, "decoy": 1}, {"v1": 0.9, "v2": 0.1})
+    assert not fits({"v1": 99, "v2": 1}, {"v1": 1.0, "v2": 0.0})
+    assert fits({"v1": 100}, {"v1": 1.0, "v2": 0.0})
+    assert not fits({}, {"v1": 1.0})

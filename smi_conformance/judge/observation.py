@@ -1,0 +1,258 @@
+"""Observations: what a client sent, what came back, and what the servers saw of it.
+
+An observation is all that a verdict about traffic may stand on. It is immutable and round-trips through
+compact JSON, so that a stranger can judge it again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from typing import Any
+
+from smi_conformance.judge.verdict import EvidenceLost, HarnessError
+
+FOREIGN = "?"
+
+
+@dataclass(frozen=True)
+class Step:
+    """`count` requests of one kind to one port; the fields are those that the traffic agent takes.
+
+    `timeout` is in seconds per request, `rate` in requests per second, `body` and `padding` in bytes.
+    `connection` is new (one per request) or kept (one per lane); `pool` names kept connections that outlive
+    the step. `greeting` makes a TCP client wait for the server's greeting.
+    """
+
+    protocol: str
+    host: str
+    port: int
+    id: str
+    count: int = 1
+    concurrency: int = 1
+    connection: str = "new"
+    timeout: float = 5.0
+    rate: float | None = None
+    pool: str = ""
+    method: str = "GET"
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    host_header: str | None = None
+    body: int = 0
+    chunked: bool = False
+    padding: int = 0
+    greeting: bool = False
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of every request, in order."""
+        return [f"{self.id}.{index}" for index in range(self.count)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what differs from the default, as the agent takes it."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        changed = {one.name: values[one.name] for one in fields(self) if values[one.name] != one.default}
+        if self.headers:
+            changed["headers"] = [list(pair) for pair in self.headers]
+        return changed
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> Step:
+        """The inverse of `to_json`."""
+        headers = tuple((name, value) for name, value in source.get("headers", []))
+        return cls(**{**source, "headers": headers})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps that a client carries out one after another."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of every request, in order."""
+        return [one for step in self.steps for one in step.ids]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The `steps` of the agent's request."""
+        return [step.to_json() for step in self.steps]
+
+    @classmethod
+    def from_json(cls, source: list[dict[str, Any]]) -> Plan:
+        """The inverse of `to_json`."""
+        return cls(tuple(Step.from_json(step) for step in source))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of one request. `server` and `port` are those that the echo names; times in ms and Unix time.
+
+    `outcome`: answer, altered, status, reset, refused, closed, timeout, greeted, unreachable or unresolved.
+    `connection` counts the connections that the lane had opened by then.
+    """
+
+    outcome: str
+    status: int | None = None
+    server: str | None = None
+    port: int | None = None
+    milliseconds: float = 0.0
+    sent_at: float = 0.0
+    connection: int = 0
+
+    def to_json(self) -> list[Any]:
+        """As the agent gives it."""
+        return [getattr(self, one.name) for one in fields(self)]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What a server saw of one request, noted before it answered."""
+
+    seq: int
+    id: str
+    protocol: str
+    port: int
+    method: str | None = None
+    path: str | None = None
+    peer: str = ""
+
+    def to_json(self) -> list[Any]:
+        """As the echo server gives it."""
+        return [getattr(self, one.name) for one in fields(self)]
+
+
+@dataclass(frozen=True)
+class ServerLog:
+    """The arrivals of one server from number `since` up to and without number `until`.
+
+    The boot id was read at both ends: a server that started anew in between has forgotten what it saw.
+    """
+
+    boots: tuple[str, str]
+    since: int
+    until: int
+    arrivals: tuple[Arrival, ...] = ()
+
+    def check(self, server: str) -> None:
+        """Raises EvidenceLost if the log cannot be complete."""
+        if self.boots[0] != self.boots[1]:
+            raise EvidenceLost(f"{server} started anew while it was observed")
+        inside = all(self.since <= arrival.seq < self.until for arrival in self.arrivals)
+        rising = all(one.seq < next_one.seq for one, next_one in pairwise(self.arrivals))
+        if not (inside and rising and self.since <= self.until):
+            raise EvidenceLost(
+                f"the numbers of the arrivals at {server} do not fit {self.since}..{self.until}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Compact JSON."""
+        arrivals = [arrival.to_json() for arrival in self.arrivals]
+        return {"boots": list(self.boots), "span": [self.since, self.until], "arrivals": arrivals}
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> ServerLog:
+        """The inverse of `to_json`."""
+        before, after = source["boots"]
+        arrivals = tuple(Arrival(*arrival) for arrival in source["arrivals"])
+        since, until = source["span"]
+        return cls((before, after), since, until, arrivals)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A plan, its replies step by step, and the logs of all servers that could have been reached."""
+
+    client: str
+    plan: Plan
+    replies: tuple[tuple[Reply, ...], ...]
+    servers: Mapping[str, ServerLog] = field(default_factory=dict)
+
+    def check(self) -> Observation:
+        """The observation itself, if it can be judged. Raises HarnessError, EvidenceLost."""
+        if len(self.plan.ids) != len(set(self.plan.ids)):
+            raise HarnessError("request ids were used twice in one plan")
+        if len(self.replies) != len(self.plan.steps):
+            raise HarnessError(f"{len(self.plan.steps)} steps were planned, {len(self.replies)} answered")
+        for step, replies in zip(self.plan.steps, self.replies, strict=True):
+            if len(replies) > step.count:
+                raise HarnessError(f"{len(replies)} replies to {step.count} requests of {step.id}")
+        for server, log in self.servers.items():
+            log.check(server)
+        return self
+
+    def requests(self) -> Iterator[tuple[str, Reply]]:
+        """(id, reply) of every request that was sent."""
+        for step, replies in zip(self.plan.steps, self.replies, strict=True):
+            yield from zip(step.ids, replies, strict=False)  # a stopped stream has sent less than planned
+
+    def outcomes(self) -> Counter[str]:
+        """How often each outcome was met."""
+        return Counter(reply.outcome for _, reply in self.requests())
+
+    def answered(self) -> dict[str, Reply]:
+        """The requests whose exact echo came back, by id."""
+        return {one: reply for one, reply in self.requests() if reply.outcome == "answer"}
+
+    def unanswered(self) -> dict[str, Reply]:
+        """All the others, by id."""
+        return {one: reply for one, reply in self.requests() if reply.outcome != "answer"}
+
+    def arrivals_by_server(self, prefix: str = "") -> dict[str, tuple[Arrival, ...]]:
+        """What each server saw of the requests whose id starts with the prefix."""
+        return {
+            server: tuple(arrival for arrival in log.arrivals if arrival.id.startswith(prefix))
+            for server, log in self.servers.items()
+        }
+
+    def delivered(self, ids: Collection[str] | None = None) -> dict[str, list[str]]:
+        """The servers that saw each request, once per arrival: a second one is a mesh's retry."""
+        wanted = set(self.plan.ids if ids is None else ids)
+        found: dict[str, list[str]] = {}
+        for server, log in self.servers.items():
+            for arrival in log.arrivals:
+                if arrival.id in wanted:
+                    found.setdefault(arrival.id, []).append(server)
+        return found
+
+    def counts(self, groups: Mapping[str, str] | None = None) -> Counter[str]:
+        """Answered requests per server, or per group of servers; a server of no group counts as "?".
+
+        Raises EvidenceLost if an answer names a server whose log does not hold the request.
+        """
+        delivered = self.delivered()
+        counted: Counter[str] = Counter()
+        for one, reply in self.answered().items():
+            server = str(reply.server)
+            if server in self.servers and server not in delivered.get(one, []):
+                raise EvidenceLost(f"{server} answered {one} and its log does not hold it")
+            counted[server if groups is None else groups.get(server, FOREIGN)] += 1
+        return counted
+
+    def span(self) -> tuple[float, float]:
+        """When the first and the last request were sent, in Unix time. Raises HarnessError if none was."""
+        times = [reply.sent_at for _, reply in self.requests()]
+        if not times:
+            raise HarnessError(f"{self.client} has sent nothing")
+        return min(times), max(times)
+
+    def to_json(self) -> dict[str, Any]:
+        """Compact JSON."""
+        return {
+            "client": self.client,
+            "plan": self.plan.to_json(),
+            "replies": [[reply.to_json() for reply in replies] for replies in self.replies],
+            "servers": {server: log.to_json() for server, log in self.servers.items()},
+        }
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> Observation:
+        """The inverse of `to_json`."""
+        return cls(
+            source["client"],
+            Plan.from_json(source["plan"]),
+            tuple(tuple(Reply(*reply) for reply in replies) for replies in source["replies"]),
+            {server: ServerLog.from_json(log) for server, log in source["servers"].items()},
+        )

@@ -1,0 +1,163 @@
+"""The sidecar container's main process: gets the pod's certificate, runs Envoy, and says when the pod is ready.
+
+`python -m smi_conformance.lab.mesh.agent`. Many of these start at once, so little is imported.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+CONTROL_PLANE, PORT = "control-plane.smi-reference.svc", 443
+TOKEN = Path("/var/run/refmesh/token")
+RUN = Path("/tmp/refmesh")  # noqa: S108 private to this container
+READY_PORT = 15021
+#: As in envoy.py: lets connections pass the capture.
+MARK = 0x539
+RENEW_SECONDS, RETRY_SECONDS, SYNC_SECONDS = 8 * 3600.0, 0.2, 30.0
+ENVOY = (
+    "envoy --config-path /tmp/refmesh/bootstrap.json --concurrency 1 --disable-hot-restart --log-level warning "
+    "--drain-strategy immediate --drain-time-s 1 --reject-unknown-dynamic-fields"
+).split()
+
+
+class Uncaptured(http.client.HTTPSConnection):
+    """A connection to the control plane that does not go through the pod's proxy, which may not run yet."""
+
+    def __init__(self, context: ssl.SSLContext, timeout: float) -> None:
+        super().__init__(CONTROL_PLANE, PORT, timeout=timeout, context=context)
+        self._tls = context
+
+    def connect(self) -> None:
+        """Connect a socket with the proxy's mark."""
+        address = socket.getaddrinfo(CONTROL_PLANE, PORT, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+        raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        raw.settimeout(self.timeout)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
+        raw.connect(address)
+        self.sock = self._tls.wrap_socket(raw, server_hostname=CONTROL_PLANE)
+
+
+class Agent:
+    """Everything the sidecar does besides proxying."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._pod = {"namespace": environment["POD_NAMESPACE"], "pod": environment["POD_NAME"]}
+        self._tls = ssl.create_default_context(cadata=environment["REFMESH_CA"])
+        key = ec.generate_private_key(ec.SECP256R1())
+        pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        self._key = key.private_bytes(serialization.Encoding.PEM, pkcs8, plain).decode()
+        request = (
+            x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+        )
+        self._csr = request.public_bytes(serialization.Encoding.PEM).decode()
+        self._ready = False
+        self._envoy: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        """Run until Envoy ends or the container is stopped; Envoy's exit code, 0 if it was asked to end."""
+        RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
+        signal.signal(signal.SIGTERM, self._stop)
+        bootstrap = self._renew()
+        _write("bootstrap.json", json.dumps(bootstrap))
+        self._envoy = subprocess.Popen(ENVOY)
+        for work in (self._serve_readiness, self._wait_for_sync):
+            threading.Thread(target=work, daemon=True).start()
+        while True:
+            try:
+                code = self._envoy.wait(RENEW_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._renew()
+            else:
+                return max(code, 0)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        if self._envoy is None:
+            sys.exit(0)
+        self._envoy.terminate()
+
+    def _renew(self) -> Any:
+        """A certificate for the pod's account, put where Envoy finds it; what the control plane says besides."""
+        answer = self._ask_until_answered("POST", "/sign", {**self._pod, "csr": self._csr})
+        chain, key = {"inline_string": answer["certificate"]}, {"inline_string": self._key}
+        kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+        secret = {
+            "@type": kind,
+            "name": "identity",
+            "tls_certificate": {"certificate_chain": chain, "private_key": key},
+        }
+        _write("identity.pem", answer["certificate"] + self._key)
+        self._tls.load_cert_chain(RUN / "identity.pem")
+        _write("identity.json", json.dumps({"resources": [secret]}))
+        return answer["bootstrap"]
+
+    def _wait_for_sync(self) -> None:
+        """Ready once the control plane has heard that Envoy took over its first configuration."""
+        while not self._ready:
+            answer = self._ask_until_answered("POST", "/synced", self._pod)
+            self._ready = bool(answer["synced"])
+
+    def _ask_until_answered(self, method: str, path: str, body: dict[str, str]) -> Any:
+        while True:
+            try:
+                return self._ask(method, path, body)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                sys.stderr.write(f"{path}: {error}\n")
+                time.sleep(RETRY_SECONDS)
+
+    def _ask(self, method: str, path: str, body: dict[str, str]) -> Any:
+        connection = Uncaptured(self._tls, timeout=SYNC_SECONDS + 10)
+        try:
+            connection.request(
+                method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN.read_text()}"}
+            )
+            response = connection.getresponse()
+            text = response.read()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise ValueError(f"{response.status}: {text[:200]!r}")
+        return json.loads(text)
+
+    def _serve_readiness(self) -> None:
+        with socket.create_server(("", READY_PORT), backlog=16) as server:
+            while True:
+                client, _ = server.accept()
+                with client:
+                    client.settimeout(1)
+                    self._tell_readiness(client)
+
+    def _tell_readiness(self, client: socket.socket) -> None:
+        status = "200 OK" if self._ready else "503 Service Unavailable"
+        try:
+            client.recv(4096)
+            client.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        except OSError as error:
+            sys.stderr.write(f"readiness: {error}\n")
+
+
+def _write(name: str, text: str) -> None:
+    """Replace a file at once, so that Envoy never reads half of it."""
+    part = RUN / f"{name}.part"
+    part.touch(mode=0o600)
+    part.write_text(text)
+    part.replace(RUN / name)
+
+
+if __name__ == "__main__":
+    sys.exit(Agent(dict(os.environ)).run())

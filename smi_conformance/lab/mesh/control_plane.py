@@ -1,0 +1,234 @@
+"""The control plane: watches the Kubernetes API and gives every proxy its configuration.
+
+`python -m smi_conformance.lab.mesh.control_plane`, in a pod. One asyncio loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+import aiohttp
+
+from smi_conformance.lab.mesh import objects, policy, settings, splits
+from smi_conformance.lab.mesh.ca import Authority
+from smi_conformance.lab.mesh.events import Recorder
+from smi_conformance.lab.mesh.faults import FAULTS, Switches
+from smi_conformance.lab.mesh.generator import generate
+from smi_conformance.lab.mesh.kube import MERGE_PATCH, Informer, Kube, KubeError
+from smi_conformance.lab.mesh.model import Json, Mistake, Name, State
+from smi_conformance.lab.mesh.server import Server
+from smi_conformance.lab.mesh.xds import Fleet
+
+NAMESPACE = "smi-reference"
+SECRETS, CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/secrets", f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+WATCHED = {
+    "pods": "/api/v1/pods",
+    "services": "/api/v1/services",
+    "endpoints": "/api/v1/endpoints",
+    "traffictargets.access.smi-spec.io": "/apis/access.smi-spec.io/v1alpha3/traffictargets",
+    "httproutegroups.specs.smi-spec.io": "/apis/specs.smi-spec.io/v1alpha4/httproutegroups",
+    "tcproutes.specs.smi-spec.io": "/apis/specs.smi-spec.io/v1alpha4/tcproutes",
+    "trafficsplits.split.smi-spec.io": "/apis/split.smi-spec.io/v1alpha4/trafficsplits",
+}
+DEBOUNCE_SECONDS = 0.01
+STATUS_SECONDS = 0.02
+RENEW_SECONDS = 8 * 3600.0
+LOG = logging.getLogger("control-plane")
+
+
+class ControlPlane:
+    """State, and the tasks that keep it."""
+
+    def __init__(self, kube: Kube, authority: Authority, image: str) -> None:
+        self.fleet = Fleet()
+        self.authority = authority
+        self.image = image
+        self.state = State()
+        self.rebuilt = asyncio.Event()
+        self._kube = kube
+        self._recorder = Recorder(kube)
+        self._dirty = asyncio.Event()
+        self._settings = settings.Settings()
+        self._switches = Switches()
+        self._informers = {name: Informer(kube, path, self._dirty.set) for name, path in WATCHED.items()}
+        self._config = Informer(kube, CONFIGMAPS, self._dirty.set)
+        self._webhooks = Informer(kube, WEBHOOKS, self._dirty.set)
+        self._patched = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is known and pods are being injected."""
+        return self._patched and self.rebuilt.is_set()
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """What has to run, each until cancelled."""
+        informers = [*self._informers.values(), self._config, self._webhooks]
+        return [*(informer.run() for informer in informers), self._build_forever(), self._report_forever()]
+
+    async def _build_forever(self) -> None:
+        for informer in [*self._informers.values(), self._config, self._webhooks]:
+            await informer.synced.wait()
+        while True:
+            self._dirty.clear()
+            self._take_settings()
+            self._build()
+            await self._patch_webhook()
+            await self._dirty.wait()
+            await asyncio.sleep(DEBOUNCE_SECONDS)
+            if self._read_settings() == self._settings:
+                await asyncio.sleep(self._settings.delay)
+
+    def _read_settings(self) -> settings.Settings:
+        found = [item for item in self._config.items if item["metadata"]["name"] == "refmesh-config"]
+        return settings.read((found[0].get("data") or {}) if found else {}, FAULTS)
+
+    def _take_settings(self) -> None:
+        new = self._read_settings()
+        if new != self._settings:
+            LOG.warning(
+                "posture %s, faults %s, delay %s s %s", new.posture, new.faults, new.delay, new.problems
+            )
+            self._switches = Switches(new.faults, self._switches)
+            self._settings = new
+
+    def _build(self) -> None:
+        items = {name: informer.items for name, informer in self._informers.items()}
+        self.state = objects.read(items, posture=self._settings.posture, ca=self.authority.pem)
+        changed = self.fleet.aim(generate(self.state, self._switches))
+        LOG.info("%d pods, %d of them with news", len(self.state.pods), changed)
+        self._recorder.note(mistakes(self.state))
+        self.rebuilt.set()
+
+    async def _patch_webhook(self) -> None:
+        bundle = base64.b64encode(self.authority.pem.encode()).decode()
+        for item in self._webhooks.items:
+            if item["metadata"]["name"] != NAMESPACE:
+                continue
+            patch: list[Json] = [
+                {"op": "add", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": bundle}
+                for number, hook in enumerate(item["webhooks"])
+                if hook["clientConfig"].get("caBundle") != bundle
+            ]
+            if patch:
+                await self._kube.request(
+                    "PATCH", f"{WEBHOOKS}/{NAMESPACE}", patch, "application/json-patch+json"
+                )
+            self._patched = True
+
+    async def _report_forever(self) -> None:
+        told: dict[str, str] = {}
+        await self.rebuilt.wait()
+        while True:
+            self.fleet.changed.clear()
+            status = self._status()
+            if status != told:
+                await self._write_status(status)
+                told = status
+            await self.fleet.changed.wait()
+            await asyncio.sleep(STATUS_SECONDS)
+
+    def _status(self) -> dict[str, str]:
+        connected = self.fleet.connected
+        return {
+            "config": self._settings.digest,
+            "in-sync": "true" if all(node.in_sync for node in connected) else "false",
+            "sidecars": str(len(connected)),
+            "nacks": str(self.fleet.nacks),
+            "problems": "; ".join(self._settings.problems),
+        }
+
+    async def _write_status(self, status: dict[str, str]) -> None:
+        body: Json = {"data": status}
+        try:
+            await self._kube.request("PATCH", f"{CONFIGMAPS}/refmesh-status", body, MERGE_PATCH)
+        except KubeError as error:
+            if error.code != 404:
+                raise
+            named: Json = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "refmesh-status"}}
+            await self._kube.request("POST", CONFIGMAPS, named | body)
+
+    async def identity(self, token: str, pod: Name) -> str | None:
+        """The SPIFFE ID that a ServiceAccount token gives a pod; None if it does not fit the pod."""
+        spec = {"token": token, "audiences": ["smi-reference"]}
+        review: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
+        found = await self._kube.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)
+        status = found.get("status", {})
+        if not status.get("authenticated"):
+            return None
+        account = await self.account_of(pod)
+        user = status["user"]
+        bound = (user.get("extra") or {}).get("authentication.kubernetes.io/pod-name", [pod.name])
+        fits = account and user["username"] == f"system:serviceaccount:{account[0]}:{account[1]}"
+        return account.spiffe if account and fits and bound == [pod.name] else None
+
+    async def account_of(self, pod: Name, seconds: float = 5.0) -> Any:
+        """The ServiceAccount of a pod, which may be so new that it is not known yet; None if it does not appear."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    for known in self.state.pods:
+                        if known.name == pod:
+                            return known.account
+                    self.rebuilt.clear()
+                    await self.rebuilt.wait()
+        except TimeoutError:
+            return None
+
+
+def mistakes(state: State) -> list[Mistake]:
+    """Everything that users should be told."""
+    return [*state.mistakes, *policy.mistakes(state), *splits.mistakes(state)]
+
+
+async def authority(kube: Kube) -> Authority:
+    """The authority in the Secret, made if there is none, so that restarts keep it."""
+    try:
+        found = await kube.request("GET", f"{SECRETS}/refmesh-ca")
+    except KubeError as error:
+        if error.code != 404:
+            raise
+        fresh = Authority.new()
+        data: Json = {
+            "stringData": {"tls.crt": fresh.pem, "tls.key": fresh.key_pem},
+            "type": "kubernetes.io/tls",
+        }
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "refmesh-ca"}, **data}
+        found = await kube.request("POST", SECRETS, secret)
+    decoded = {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+    return Authority(decoded["tls.crt"], decoded["tls.key"])
+
+
+async def main() -> None:
+    """Run until SIGTERM. Raises when a task that must not end has ended."""
+    kube = Kube()
+    plane = ControlPlane(kube, await authority(kube), os.environ["REFMESH_IMAGE"])
+    server = Server(plane)
+    running = asyncio.current_task()
+    assert running
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.run())
+            for work in plane.tasks():
+                tasks.create_task(work)
+    except asyncio.CancelledError:
+        LOG.warning("asked to stop")
+    finally:
+        await kube.close()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        level=os.environ.get("REFMESH_LOG", "WARNING"), format="%(asctime)s %(name)s %(message)s"
+    )
+    try:
+        asyncio.run(main())
+    except* (aiohttp.ClientError, KubeError) as errors:
+        raise SystemExit(f"the Kubernetes API failed: {errors.exceptions}") from errors

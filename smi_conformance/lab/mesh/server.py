@@ -1,0 +1,115 @@
+"""What the control plane serves over HTTPS: injection, certificates and configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from smi_conformance.lab.mesh import webhook
+from smi_conformance.lab.mesh.bootstrap import CONTROL_PLANE, bootstrap
+from smi_conformance.lab.mesh.model import Json, Name
+from smi_conformance.lab.mesh.snapshot import CLUSTERS, LISTENERS, ROUTES
+from smi_conformance.lab.mesh.xds import Node
+
+if TYPE_CHECKING:
+    from smi_conformance.lab.mesh.control_plane import ControlPlane
+
+PORT = 8443
+MAX_BODY = 8 * 1024 * 1024
+SYNC_SECONDS = 25.0
+RENEW_SECONDS = 8 * 3600.0
+KINDS = {"clusters": CLUSTERS, "listeners": LISTENERS, "routes": ROUTES}
+NAMES = (CONTROL_PLANE, f"{CONTROL_PLANE}.cluster.local")
+LOG = logging.getLogger("server")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """One port for all: the API server comes without a client certificate, proxies with theirs."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=plane.authority.pem)
+        self._tls.verify_mode = ssl.CERT_OPTIONAL
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_get("/ready", self._ready)
+        app.router.add_post("/inject", self._inject)
+        app.router.add_post("/sign", self._sign)
+        app.router.add_post("/synced", self._synced)
+        app.router.add_post("/v3/discovery:{kind}", self._discovery)
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, keepalive_timeout=300)
+        self._renew()
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, None, PORT, ssl_context=self._tls, shutdown_timeout=0.1).start()
+            while True:
+                await asyncio.sleep(RENEW_SECONDS)
+                self._renew()
+        finally:
+            await runner.cleanup()
+
+    def _renew(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "serving.pem"
+            file.write_text("".join(self._plane.authority.serving(*NAMES)))
+            self._tls.load_cert_chain(file)
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        return web.Response(status=200 if self._plane.ready else 503)
+
+    async def _inject(self, request: web.Request) -> web.Response:
+        review = await request.json()
+        return web.json_response(webhook.review(review, self._plane.image, self._plane.authority.pem))
+
+    async def _sign(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        pod = Name(asked["namespace"], asked["pod"])
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        spiffe = await self._plane.identity(token, pod)
+        if spiffe is None:
+            raise web.HTTPForbidden(text="the token does not fit the pod")
+        try:
+            certificate = self._plane.authority.sign_csr(asked["csr"].encode(), spiffe)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        pem = self._plane.authority.pem
+        return web.json_response({"certificate": certificate, "bootstrap": bootstrap(pod, pem)})
+
+    async def _synced(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        node = await self._node(request, Name(asked["namespace"], asked["pod"]))
+        return web.json_response({"synced": await node.synced(SYNC_SECONDS)})
+
+    async def _discovery(self, request: web.Request) -> web.Response:
+        asked: Json = json.loads(await request.read())
+        kind = KINDS.get(request.match_info["kind"])
+        if kind is None:
+            raise web.HTTPNotFound
+        namespace, _, pod = asked["node"]["id"].partition("/")
+        node = await self._node(request, Name(namespace, pod))
+        node.started(asked["node"].get("metadata", {}).get("boot", ""))
+        names = asked.get("resource_names") or [""]
+        found = await node.poll((kind, names[0] if kind == ROUTES else ""), asked.get("version_info", ""))
+        if found is None:
+            return web.Response(status=304)
+        return web.Response(body=found.body, content_type="application/json")
+
+    async def _node(self, request: web.Request, pod: Name) -> Node:
+        """The proxy that asks, if its certificate is one of the pod's account."""
+        transport = request.transport
+        names = ((transport.get_extra_info("peercert") or {}) if transport else {}).get("subjectAltName", ())
+        account = await self._plane.account_of(pod)
+        if account is None or ("URI", account.spiffe) not in names:
+            raise web.HTTPForbidden(text=f"the certificate does not fit pod {pod}")
+        return self._plane.fleet.node(pod)
