@@ -65,4 +65,6 @@ def test_split_acts_under_every_name(split: Splitter, clients: Actors, client: s
 
     sender.sample(root).follows()
     sender.sample(root, rough=True, port_in_host=True).follows()
-    sender.sample(split.unsplit(), rough=True).reaches_every_version()
+    unsplit = split.unsplit()
+    sender.can(unsplit.get())
+    sender.sample(unsplit, rough=True).reaches_every_version()

@@ -49,9 +49,7 @@ app.add_typer(mesh.app, name="mesh")
 WHAT, WHERE, HOW = "What is judged", "On which cluster", "How"
 Kubeconfig = Annotated[
     Path | None,
-    typer.Option(
-        "--kubeconfig", help="Kubeconfig for --cluster current.", metavar="FILE", rich_help_panel=WHERE
-    ),
+    typer.Option("--kubeconfig", help="Kubeconfig for --cluster current.", metavar="FILE", rich_help_panel=WHERE),
 ]
 Context = Annotated[
     str | None,
@@ -112,9 +110,7 @@ def run(
     ] = None,
     api: Annotated[
         list[str] | None,
-        typer.Option(
-            help="API version under test. Repeatable.", metavar="GROUP=VERSION", rich_help_panel=WHAT
-        ),
+        typer.Option(help="API version under test. Repeatable.", metavar="GROUP=VERSION", rich_help_panel=WHAT),
     ] = None,
     posture: Annotated[
         str,
@@ -145,9 +141,7 @@ def run(
     context: Context = None,
     keep: Annotated[
         bool,
-        typer.Option(
-            "--keep", metavar="", help="Leave the namespaces of the run in place.", rich_help_panel=WHERE
-        ),
+        typer.Option("--keep", metavar="", help="Leave the namespaces of the run in place.", rich_help_panel=WHERE),
     ] = False,
     rigor: Annotated[
         str,
@@ -172,9 +166,9 @@ def run(
     seed: Annotated[
         int | None, typer.Option(help="Seed of everything random.", metavar="N", rich_help_panel=HOW)
     ] = None,
-    report: Annotated[
-        Path, typer.Option(help="Folder of the report.", metavar="DIR", rich_help_panel=HOW)
-    ] = Path("reports/latest"),
+    report: Annotated[Path, typer.Option(help="Folder of the report.", metavar="DIR", rich_help_panel=HOW)] = Path(
+        "reports/latest"
+    ),
 ) -> int:
     """Judge a mesh and write a report.
 

@@ -26,9 +26,7 @@ def show(
     faults: Annotated[
         bool, typer.Option("--faults", metavar="", help="The fault switches of the reference mesh.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="All of it as one JSON object.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="All of it as one JSON object.")] = False,
 ) -> None:
     """List requirements, scenarios, meshes or faults."""
     if as_json:
@@ -60,9 +58,7 @@ def everything() -> dict[str, Any]:
             for s in known
         ],
         "meshes": [_mesh(profile) for profile in _profiles()],
-        "faults": [
-            {"id": name, "mesh": "reference", "fault": text} for name, text in sorted(_faults().items())
-        ],
+        "faults": [{"id": name, "mesh": "reference", "fault": text} for name, text in sorted(_faults().items())],
     }
 
 

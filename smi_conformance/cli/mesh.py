@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Install, uninstall or check a mesh that the suite can install.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="reference", help="Name of the mesh.")]
-Kubeconfig = Annotated[
-    Path | None, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig of the cluster.")
-]
+Kubeconfig = Annotated[Path | None, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig of the cluster.")]
 Context = Annotated[str | None, typer.Option("--context", metavar="NAME", help="Context in the kubeconfig.")]
 
 

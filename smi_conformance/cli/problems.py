@@ -18,7 +18,7 @@ _CODES = {
     "smi_conformance.model.register.UnknownRequirement": USAGE,
     "smi_conformance.plugin.settings.UsageError": USAGE,
     "smi_conformance.cluster.backends.UnknownBackend": USAGE,
-    "_pytest.config.exceptions.UsageError": USAGE,
+    "pytest.UsageError": USAGE,
     "smi_conformance.cluster.port.ClusterError": HARNESS,
     "smi_conformance.lab.cluster.LabError": HARNESS,
     "smi_conformance.model.register.RegisterError": HARNESS,
@@ -26,7 +26,7 @@ _CODES = {
 }
 
 
-class Problem(Exception):  # noqa: N818  not an error of ours
+class Problem(Exception):
     """Something in the command cannot be used; the text says what and what to write instead."""
 
 
@@ -36,9 +36,7 @@ def tell(error: BaseException) -> int:
     if code is not None:
         line(_message(error))
         return code
-    line(
-        f"{type(error).__name__}: {error}. This is a defect of the suite; the traceback is in {_kept(error)}"
-    )
+    line(f"{type(error).__name__}: {error}. This is a defect of the suite; the traceback is in {_kept(error)}")
     return HARNESS
 
 
@@ -60,9 +58,7 @@ def near(what: str, given: str, known: Iterable[str]) -> str:
 
 def _alike(one: str, other: str) -> int:
     """How many characters two names share from their start."""
-    return next(
-        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:

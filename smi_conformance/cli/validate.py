@@ -51,9 +51,7 @@ def cluster(given: RunOptions) -> None:
     name, _, folder = given.cluster.partition(":")
     one_of("cluster", name, ("embedded", "kind", "current", "model", "replay"))
     if (name == "replay") != bool(folder):
-        raise Problem(
-            f"--cluster {given.cluster}: replay takes a report folder, as replay:DIR, and nothing else does"
-        )
+        raise Problem(f"--cluster {given.cluster}: replay takes a report folder, as replay:DIR, and nothing else does")
     if folder and not (Path(folder) / "events.jsonl").is_file():
         raise Problem(f"--cluster {given.cluster}: {folder} is no report folder (it has no events.jsonl)")
     if name != "current" and (given.kubeconfig or given.context):
@@ -67,9 +65,7 @@ def requirements(patterns: Iterable[str], known: Sequence[tuple[str, str]]) -> N
     for pattern in patterns:
         fits = (fnmatchcase(name, pattern.upper()) or fnmatchcase(key, pattern) for name, key in known)
         if not any(fits):
-            raise Problem(
-                near("requirement", pattern, [*(name for name, _ in known), *(key for _, key in known)])
-            )
+            raise Problem(near("requirement", pattern, [*(name for name, _ in known), *(key for _, key in known)]))
 
 
 def api(given: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:

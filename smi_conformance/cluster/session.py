@@ -36,8 +36,12 @@ class Session:
             )  # fmt: skip
         except (ApiException, WebSocketException, OSError) as error:
             raise ClusterError(f"exec into pod {pod.namespace}/{pod.name} failed: {_line(error)}") from error
-        self.boot: str = self.request({"op": "hello"})["boot"]
         self.cursor = 0
+        try:
+            self.boot: str = self.request({"op": "hello"})["boot"]
+        except ClusterError:
+            self.close()
+            raise
 
     def request(self, frame: dict[str, Any], timeout: float = 30) -> dict[str, Any]:
         """The agent's answer; ClusterError when it says no, dies, or stays silent for `timeout` seconds."""

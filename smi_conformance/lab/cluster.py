@@ -147,6 +147,7 @@ def _await_start(state: Path, ready: int) -> None:
         line = pipe.readline()
     message = json.loads(line) if line else {}
     if "error" in message:
+        shutil.rmtree(state, ignore_errors=True)  # the line says it all
         raise LabError(message["error"])
     if not message:
         raise LabError(f"the lab ended while starting: {_last_line(state / LOG)}; its log: {state / LOG}")

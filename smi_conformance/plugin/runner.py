@@ -36,6 +36,7 @@ def arguments(options: RunOptions) -> list[str]:
         "-p",
         "smi_conformance.plugin.progress",
     ]
+    argv += ["-o", "addopts=", "-o", "filterwarnings="]  # the project's own strictness is not the user's
     argv += [f"--mesh={options.mesh}", f"--cluster={options.cluster}", f"--posture={options.posture}"]
     argv += [
         f"--rigor={options.rigor}",

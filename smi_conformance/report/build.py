@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from smi_conformance.model.register import Register, Requirement
@@ -112,9 +113,7 @@ def headline(rows: Iterable[Row]) -> tuple[Count, ...]:
         table.setdefault((row.level, row.ground), Counter())[row.verdict] += 1
     order = sorted(table, key=lambda key: (_rank(LEVELS, key[0]), _rank(GROUNDS, key[1])))
     return tuple(
-        Count(
-            level=level, ground=ground, counts={s: n for s in WORST_FIRST if (n := table[level, ground][s])}
-        )
+        Count(level=level, ground=ground, counts={s: n for s in WORST_FIRST if (n := table[level, ground][s])})
         for level, ground in order
     )
 
@@ -175,7 +174,7 @@ class _Rows:
             return None, "other_version"
         if entry.posture not in ("any", self.run.start.posture):
             return None, "other_posture"
-        if self.run.start.filter:
+        if not any(_fits(pattern, entry) for pattern in self.run.start.filter or ("*",)):
             return None, "not_selected"
         return self._uncovered(entry.id)
 
@@ -203,8 +202,7 @@ class _Rows:
         """The rows of a scenario whose worker died: nothing was judged, which the plan alone still tells."""
         names = [name for name in self.run.planned(event.nodeid) if name in known]
         return [
-            Judged(id=name, version=self._version(known[name]), verdict="error", reason=event.message)
-            for name in names
+            Judged(id=name, version=self._version(known[name]), verdict="error", reason=event.message) for name in names
         ]
 
     def _version(self, entry: Requirement) -> str:
@@ -307,6 +305,11 @@ def _cut_off(event: ScenarioStarted, areas: Mapping[str, str]) -> Scenario:
 def _area(nodeid: str, requirements: Sequence[str], areas: Mapping[str, str]) -> str:
     named = [areas[one] for one in requirements if one in areas]
     return named[0] if named else nodeid.removeprefix("conformance/").partition("/")[0]
+
+
+def _fits(pattern: str, entry: Requirement) -> bool:
+    """As `Register.find` reads a pattern."""
+    return fnmatchcase(entry.id, pattern.upper()) or fnmatchcase(entry.feature, pattern)
 
 
 def _rank(order: Sequence[str], name: str) -> int:

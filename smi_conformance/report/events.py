@@ -28,9 +28,7 @@ def _none_is_empty(value: Any) -> Any:
 class Part(BaseModel):
     """Base of all parts: immutable, and open to fields of later editions."""
 
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, populate_by_name=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
 
 
 class Suite(Part):

@@ -31,7 +31,7 @@ _LONGEST = 20_000
 def render(report: Report) -> str:
     """The page."""
     style, script = _file("style.css"), _file("script.js")
-    areas = view.areas(report)
+    areas, changes = view.areas(report), view.changes(report.scenarios)
     return (
         _environment()
         .get_template("index.html")
@@ -41,10 +41,11 @@ def render(report: Report) -> str:
             uncovered=view.uncovered(report),
             columns=view.columns(report.headline),
             levels=view.levels(report.headline),
-            changes=view.changes(report.scenarios),
+            changes=changes,
+            overall=view.overall(changes, report.scenarios),
             omissions=view.omissions(report),
             weakest=view.weakest_bound(report),
-            has_shares=view.has_shares(report),
+            reach=view.reach(report),
             linked=_linker({entry.row.requirement: entry.anchor for area in areas for entry in area.entries}),
             style=Markup(style),  # noqa: S704  files of this package
             script=Markup(script),  # noqa: S704
@@ -104,8 +105,7 @@ def _linker(anchors: dict[str, str]) -> Callable[[str], Markup]:
     def linked(text: str) -> Markup:
         parts = re.split(r"\b([A-Z]{2,4}-\d{3})\b", str(_visible(text)))
         return Markup("").join(
-            _identifier(part, anchors.get(part)) if place % 2 else escape(part)
-            for place, part in enumerate(parts)
+            _identifier(part, anchors.get(part)) if place % 2 else escape(part) for place, part in enumerate(parts)
         )
 
     return linked

@@ -21,7 +21,7 @@ def render(report: Report) -> str:
     suite.add_testcases([_case(scenario) for scenario in report.scenarios])
     document = JUnitXml("SMI conformance")
     document.add_testsuite(suite)
-    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    text: bytes = document.tostring()
     return text.decode()
 
 
@@ -40,10 +40,10 @@ def _case(scenario: Scenario) -> TestCase:
     name = scenario.nodeid.removeprefix("conformance/").removeprefix(f"{scenario.area}/")
     case = TestCase(_legal(name), classname=_legal(scenario.area), time=scenario.seconds or 0.0)
     pairs = [("requirement", one.id) for one in scenario.requirements]
-    properties = Properties()  # type: ignore[no-untyped-call]
+    properties = Properties()
     for key, value in [*pairs, ("verdict", scenario.verdict)]:
         properties.add_property(Property(_legal(key), _legal(value)))
-    case.append(properties)  # type: ignore[no-untyped-call]
+    case.append(properties)
     outcome = _outcome(scenario)
     if outcome is not None:
         case.result = [outcome]

@@ -30,9 +30,7 @@ def statements(
     run: RunStarted, complete: bool, rows: Sequence[Row], register: Register
 ) -> tuple[ProfileStatement, ...]:
     """One statement per certification profile of the register."""
-    profiles = (
-        _Profile(name, frozenset(keys), run, rows, register) for name, keys in register.profiles.items()
-    )
+    profiles = (_Profile(name, frozenset(keys), run, rows, register) for name, keys in register.profiles.items())
     return tuple(profile.statement(_whole_run(run, complete)) for profile in profiles)
 
 
@@ -79,9 +77,7 @@ class _Profile:
     def entries(self) -> list[Requirement]:
         """Settled core musts of the profile."""
         entries = (entry for entry in self.register.requirements if entry.feature in self.features)
-        return [
-            entry for entry in entries if entry.core and entry.level == "must" and not self._tentative(entry)
-        ]
+        return [entry for entry in entries if entry.core and entry.level == "must" and not self._tentative(entry)]
 
     @property
     def groups(self) -> list[str]:
@@ -99,7 +95,9 @@ class _Profile:
 
     def _word(self, reasons: Sequence[str]) -> Statement:
         declared = self.run.mesh.features
-        declined = all(key in declared and declared[key].claim == "none" for key in self.features)
+        # The api features of a group are in all of its profiles: what tells them apart are the others.
+        own = {key for key in self.features if not key.endswith(".api")} or self.features
+        declined = all(key in declared and declared[key].claim == "none" for key in own)
         if declined or not set(self.groups) <= set(self.run.mesh.claims):
             return "not-claimed"
         if any(row.verdict in NOT_PASSED for row in self.scored):

@@ -46,9 +46,7 @@ RULES: Table = (
         re.compile(r"(https?://)[\w.-]+\.(?:eks\.amazonaws\.com|azmk8s\.io|gke\.goog)(?::\d+)?"),
         r"\1CLUSTER",
     ),
-    Rule(
-        "cluster", re.compile(r"(https://)(?!127\.0\.0\.1|10\.96\.)[\w.-]+(?=:(?:6443|8443)\b)"), r"\1CLUSTER"
-    ),
+    Rule("cluster", re.compile(r"(https://)(?!127\.0\.0\.1|10\.96\.)[\w.-]+(?=:(?:6443|8443)\b)"), r"\1CLUSTER"),
     Rule("home", re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^/\\\s\"'<>:;,]+"), "~"),
     Rule("home", re.compile(r"(?<![\w/.-])/root(?=/|\b)(?![\w-])"), "~"),
     Rule("node", re.compile(r"\bip-\d+-\d+-\d+-\d+(?:\.[\w-]+)*\.internal\b"), "NODE"),
@@ -88,9 +86,7 @@ def _literals(what: str, names: Iterable[str], replacement: str) -> Table:
     # Shorter names are common words; taking them out everywhere would maim the report.
     found = sorted({name.strip("'\"") for name in names}, key=len, reverse=True)
     alone = r"(?<![\w.-]){}(?![\w-])"
-    return tuple(
-        Rule(what, re.compile(alone.format(re.escape(name))), replacement) for name in found if len(name) > 3
-    )
+    return tuple(Rule(what, re.compile(alone.format(re.escape(name))), replacement) for name in found if len(name) > 3)
 
 
 def _registries(images: Iterable[str]) -> list[str]:

@@ -28,6 +28,13 @@ STYLES: dict[Status, str] = {
     "not-covered": "dim",
 }
 
+HEADS: dict[Status, str] = {
+    "unsupported": "unsup-\nported",
+    "tentative-pass": "tent.\npass",
+    "tentative-fail": "tent.\nfail",
+}
+"""For a terminal of 80 columns."""
+
 
 def show(report: Report, directory: Path, console: Console) -> None:
     """Print the counts per area and level, the profiles that matter, and one closing sentence."""
@@ -46,7 +53,7 @@ def counts(report: Report) -> Table:
     table.add_column("area")
     table.add_column("level")
     for status in shown:
-        table.add_column(WORDS[status].column.replace(" ", "\n"), justify="right")
+        table.add_column(HEADS.get(status, WORDS[status].column.replace(" ", "\n")), justify="right")
     last = None
     for area, level, rows in _groups(report.rows):
         table.add_row("" if area == last else area, level, *_cells(rows, shown))

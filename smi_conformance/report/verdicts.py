@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Verdict = Literal[
-    "pass", "fail", "blocked", "unsupported", "skipped", "tentative-pass", "tentative-fail", "error"
-]
+Verdict = Literal["pass", "fail", "blocked", "unsupported", "skipped", "tentative-pass", "tentative-fail", "error"]
 Status = Literal[
     "pass",
     "fail",
@@ -34,18 +32,14 @@ class Words(NamedTuple):
 WORDS: dict[Status, Words] = {
     "pass": Words("pass", "passed", "Observed as the requirement says."),
     "fail": Words("fail", "failed", "Observed otherwise, while the witness proved that the path worked."),
-    "blocked": Words(
-        "blocked", "blocked", "A requirement that this one stands on failed. Counts as not passed."
-    ),
+    "blocked": Words("blocked", "blocked", "A requirement that this one stands on failed. Counts as not passed."),
     "error": Words(
         "error",
         "error",
         "The suite could not judge: cluster, image, DNS or lost evidence. Never held against the mesh; "
         "no profile is called conformant with one.",
     ),
-    "skipped": Words(
-        "skipped", "skipped", "Left out, with a reason. No profile is called conformant with one."
-    ),
+    "skipped": Words("skipped", "skipped", "Left out, with a reason. No profile is called conformant with one."),
     "unsupported": Words("unsupported", "unsupported", "Declared before the run as not offered by the mesh."),
     "tentative-fail": Words(
         "tentative fail",

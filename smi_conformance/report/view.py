@@ -136,9 +136,7 @@ def chart(evidence: Evidence) -> Chart | None:
     looks = [look for look in evidence.looks if sum(look.counts.values())]
     if len(looks) < 2 or not expected:
         return None
-    drift = {
-        name: [(look.n, _drift(look, name, share)) for look in looks] for name, share in expected.items()
-    }
+    drift = {name: [(look.n, _drift(look, name, share)) for look in looks] for name, share in expected.items()}
     edges = [(edge - expected[name]) * 100 for name, band in bands.items() for edge in band]
     far = [abs(value) * 1.1 for line in drift.values() for _, value in line]
     reach = max([abs(edge) * 2 for edge in edges] + far) or 10.0
@@ -152,11 +150,7 @@ def chart(evidence: Evidence) -> Chart | None:
 def numbers(evidence: Evidence) -> list[tuple[str, str]]:
     """What is left of the numbers once the bars have taken theirs."""
     charted = _CHARTED if bars(evidence) else frozenset()
-    return [
-        (key.replace("_", " "), _number(value))
-        for key, value in evidence.numbers.items()
-        if key not in charted
-    ]
+    return [(key.replace("_", " "), _number(value)) for key, value in evidence.numbers.items() if key not in charted]
 
 
 def changes(scenarios: Iterable[Scenario]) -> list[Change]:
@@ -166,6 +160,12 @@ def changes(scenarios: Iterable[Scenario]) -> list[Change]:
         for one in scenario.propagation:
             found.setdefault(one.change, []).append((one.first_effect, one.stable))
     return [_change(name, times) for name, times in sorted(found.items())]
+
+
+def overall(changes: Sequence[Change], scenarios: Iterable[Scenario]) -> list[Change]:
+    """All changes together, where there is more than one kind."""
+    times = [(one.first_effect, one.stable) for scenario in scenarios for one in scenario.propagation]
+    return [_change("all changes", times)] if len(changes) > 1 else []
 
 
 def omissions(report: Report) -> list[tuple[str, str, list[str]]]:
@@ -184,9 +184,13 @@ def weakest_bound(report: Report) -> Bound | None:
     return max(bounds, key=lambda bound: (bound.value, -bound.confidence), default=None)
 
 
-def has_shares(report: Report) -> bool:
-    """Whether anything was judged as a share."""
-    return any(one.kind == "share" for scenario in report.scenarios for one in scenario.evidence)
+def reach(report: Report) -> tuple[float, float] | None:
+    """The finest and the coarsest deviation that a share of this run fails with almost surely, in points."""
+    shares = [one for scenario in report.scenarios for one in scenario.evidence if one.numbers.get("detects")]
+    found = [
+        abs(edge - _shares(one)[name]) * 100 for one in shares for name, band in _bands(one).items() for edge in band
+    ]
+    return (min(found), max(found)) if found else None
 
 
 def label(row: Row) -> str:

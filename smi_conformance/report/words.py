@@ -16,9 +16,7 @@ STATEMENTS = {
     "not-claimed": "not claimed",
 }
 
-_SENTENCE = re.compile(
-    r"(?s)(?P<title>.+?): got (?P<got>.+?); want (?P<want>.+?)\.(?:\s+(?P<next>[A-Z`].*))?"
-)
+_SENTENCE = re.compile(r"(?s)(?P<title>.+?): got (?P<got>.+?); want (?P<want>.+?)\.(?:\s+(?P<next>[A-Z`].*))?")
 _LABELS = re.compile(r"(?im)(?:^|(?<=[.;]\s))(got|want|next(?: step)?)\s*:\s*")
 
 
@@ -45,9 +43,7 @@ def shown(report: Report) -> str:
     judged = [row for row in report.rows if row.verdict not in ("not-covered", "not-run")]
     count = plural(len(judged), "requirement")
     found = tally_text(tally(judged))
-    return f"{count} judged on {subject(report)} at posture {report.run.posture}" + (
-        f": {found}" if judged else ""
-    )
+    return f"{count} judged on {subject(report)} at posture {report.run.posture}" + (f": {found}" if judged else "")
 
 
 def not_shown(report: Report) -> str:

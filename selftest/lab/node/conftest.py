@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import kubernetes
@@ -34,6 +36,11 @@ class Cluster:
         self.core.create_namespace({"metadata": {"name": namespace}})
         until(self._account)
 
+    def close(self) -> None:
+        """Close the connections to the API."""
+        self.core.api_client.rest_client.pool_manager.clear()
+        self.core.api_client.close()
+
     def _account(self) -> bool:
         accounts = self.core.list_namespaced_service_account(self.namespace).items
         return any(account.metadata.name == "default" for account in accounts)
@@ -54,7 +61,10 @@ class Cluster:
     def ready(self, *names: str) -> None:
         """Wait until the pods are Ready."""
         for name in names:
-            until(lambda name=name: condition(self.read(name), "Ready") == "True")
+            until(partial(self._is_ready, name))
+
+    def _is_ready(self, name: str) -> bool:
+        return condition(self.read(name), "Ready") == "True"
 
     def container(self, name: str, index: int = 0) -> Any:
         """The status of the pod's container."""
@@ -63,23 +73,38 @@ class Cluster:
 
     def run(self, pod: str, *command: str) -> str:
         """Output of a command in the pod."""
-        output: str = stream(
+        with self.session(pod, *command) as session:
+            session.run_forever(timeout=TIMEOUT)
+            output: str = session.read_all()
+        return output
+
+    @contextmanager
+    def session(self, pod: str, *command: str, tty: bool = False) -> Iterator[Any]:
+        """A command started in the pod, with its streams."""
+        session = stream(
             self.core.connect_get_namespaced_pod_exec,
             pod,
             self.namespace,
             command=list(command),
             container="c",
+            stdin=True,
             stdout=True,
-            stderr=True,
-            stdin=False,
-            tty=False,
+            stderr=not tty,
+            tty=tty,
+            _preload_content=False,
         )
-        return output
+        try:
+            yield session
+        finally:
+            session.sock.shutdown()  # its close() leaves the socket open once the server has said goodbye
 
     def events(self, pod: str) -> dict[str, str]:
-        """Reasons and messages of the pod's Events."""
-        events = self.core.list_namespaced_event(self.namespace).items
-        return {event.reason: event.message for event in events if event.involved_object.name == pod}
+        """The messages of the pod's Events, by reason."""
+        told: dict[str, str] = {}
+        for event in self.core.list_namespaced_event(self.namespace).items:
+            if event.involved_object.name == pod:
+                told[event.reason] = f"{told.get(event.reason, '')}{event.message}\n"
+        return told
 
     def service(self, name: str, app: str, *ports: dict[str, Any], **spec: Any) -> str:
         """Create a Service for the pods with that app label; its ClusterIP."""
@@ -110,4 +135,4 @@ def cluster(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     made = Cluster(lab, name)
     yield made
     made.core.delete_namespace(name)
-    made.core.api_client.close()
+    made.close()

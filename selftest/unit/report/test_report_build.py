@@ -75,6 +75,13 @@ def test_entries_outside_the_run_are_counted_by_why() -> None:
     assert (found.other_version, found.other_posture, found.not_selected) == (1, 1, 1)
 
 
+def test_what_was_asked_for_and_has_no_scenario_is_not_covered() -> None:
+    """A filter that names it does not make it disappear."""
+    found = report(judged("pass"), only=("SP-010", "SP-011", "TA-010"), filter=["sp-*"])
+    assert row_of(found, "SP-011").verdict == "not-covered"
+    assert found.scope.not_selected == 1
+
+
 def test_a_run_that_was_cut_off_is_marked() -> None:
     """What was under way and what was planned is not run; what was judged stays."""
     cut = build(sample.parsed(sample.events(complete=False)), sample.register())
@@ -122,7 +129,7 @@ def test_the_same_events_give_the_same_report() -> None:
 def statement(*scenarios: sample.EventData, **more: object) -> ProfileStatement:
     """What is said of a profile with SP-010 and SP-011 as its core musts."""
     only = ("SP-010", "SP-011", "SP-015", "SP-046")
-    (found,) = report(*scenarios, only=only, **more).profiles  # type: ignore[arg-type]
+    (found,) = report(*scenarios, only=only, **more).profiles
     return found
 
 
@@ -192,6 +199,9 @@ def test_a_profile_that_the_mesh_does_not_claim_is_not_judged() -> None:
     assert statement(*BOTH, mesh=nothing).statement == "not-claimed"
     declined = sample.started()["mesh"] | {"features": {"split.http": {"claim": "none", "reason": "no"}}}
     assert statement(*BOTH, mesh=declined).statement == "not-claimed"
+    udp = {"UDP": frozenset({"access.api", "access.udp"})}
+    (found,) = build(sample.parsed([sample.started(), *BOTH]), sample.register((), udp)).profiles
+    assert found.statement == "not-claimed"
 
 
 def test_the_chance_of_any_false_failure_is_the_runs_own_or_the_sum() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -120,7 +121,7 @@ def shown(report: Report) -> str:
 def test_the_summary_counts_by_area_and_level(whole: Report) -> None:
     """Only where anything was judged."""
     lines = [line.split() for line in shown(whole).splitlines()]
-    assert ["access", "must", "2", "1", "1", "1", "·", "1", "·", "·", "57"] in lines
+    assert ["access", "must", "2", "1", "1", "1", "·", "1", "·", "·", "45"] in lines
     assert not any(line[:1] == ["metrics"] for line in lines)
 
 
@@ -174,7 +175,6 @@ def test_names_that_the_run_gives_away_are_taken_out_everywhere(tmp_path: Path) 
 def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
     """And nothing but the three files is left behind."""
     sample.write(tmp_path, sample.events())
-    assert publish.read(tmp_path) if (tmp_path / "report.json").exists() else True
     written = write_all(tmp_path, sample.register())
     assert publish.read(tmp_path) == written
     names = {path.name for path in tmp_path.iterdir()}
@@ -189,7 +189,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path, monke
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(publish.tempfile, "mkstemp", full)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     with pytest.raises(ReportError, match=r"report\.json cannot be written: No space left on device"):
         write_all(tmp_path, sample.register())
     assert (tmp_path / "report.json").read_text() == "earlier"

@@ -15,7 +15,7 @@ from smi_conformance.report.build import build
 from smi_conformance.report.document import Report
 from smi_conformance.report.events import Evidence
 
-VOID = {"meta", "link", "input", "br", "img", "hr"}
+VOID = {"meta", "link", "input", "br", "img", "hr", "col"}
 
 
 class Page(HTMLParser):
@@ -68,13 +68,15 @@ def test_the_page_asks_the_network_for_nothing(page: Page) -> None:
     assert [a["href"] for tag, a in page.elements if tag == "link"] == ["data:,"]
 
 
-def test_only_the_pages_own_script_and_style_may_run(text: str) -> None:
+def test_only_the_pages_own_script_and_style_may_run(text: str, page: Page) -> None:
     """The policy names their hashes, and no attribute carries style or script."""
+    (policy,) = [a["content"] or "" for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     for kind in ("script", "style"):
         (body,) = re.findall(rf"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
-        assert f"{kind}-src &#39;sha256-{digest.replace('+', '+')}" in text or f"{kind}-src 'sha256-{digest}" in text
-    assert not re.findall(r"<[^>]+\s(?:style|on\w+)=", re.sub(r"(?s)<(script|style)>.*?</\1>", "", text))
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert not [name for _, a in page.elements for name in a if name == "style" or name.startswith("on")]
 
 
 def test_what_a_mesh_says_is_escaped(text: str, page: Page) -> None:
@@ -114,6 +116,15 @@ def test_no_verdict_is_told_by_colour_alone(text: str) -> None:
         assert re.search(r'<use href="#v-[\w-]+"/></svg>\s*[a-z]+', chip)
 
 
+@pytest.fixture(scope="module")
+def told() -> str:
+    """A page with a row at a version that the mesh does not claim."""
+    old = sample.finished("split/test_old.py::a", "t", {"SP-010": "pass"})
+    old["requirements"][0]["version"] = "v1alpha2"
+    data = sample.events()
+    return html.render(build(sample.parsed([*data[:-1], old, data[-1]]), sample.register()))
+
+
 @pytest.mark.parametrize(
     "found",
     [
@@ -128,18 +139,16 @@ def test_no_verdict_is_told_by_colour_alone(text: str) -> None:
         "first effect 840 ms, stable 1.3 s",
         "Not looked at: shares per client pod (judged by SP-026)",
         "with a chance of at most 3\u00a0\u00d7\u00a010\u207b\u2076",
-        "--context CONTEXT",
+        "--context prod-eu-1",
+        "drawn beside it (5 points in this run)",
+        "all changes",
         "library-names: names as in the library",
         "Check that weights are divided by their sum and not by 100.",
     ],
 )
-def test_the_page_tells(found: str) -> None:
+def test_the_page_tells(told: str, found: str) -> None:
     """Everything that a reader needs to judge the judgement."""
-    data = sample.events()
-    old = sample.finished("split/test_old.py::a", "t", {"SP-010": "pass"})
-    old["requirements"][0]["version"] = "v1alpha2"
-    start = sample.started(command="smi-conformance run --context CONTEXT")
-    assert found in html.render(build(sample.parsed([start, *data[1:-1], old, data[-1]]), sample.register()))
+    assert found in told
 
 
 def test_a_partial_run_carries_a_banner(text: str) -> None:

@@ -30,10 +30,25 @@ READY_PORT = 15021
 #: As in envoy.py: lets connections pass the capture.
 MARK = 0x539
 RENEW_SECONDS, RETRY_SECONDS, SYNC_SECONDS = 8 * 3600.0, 0.2, 30.0
-ENVOY = (
-    "envoy --config-path /tmp/refmesh/bootstrap.json --concurrency 1 --disable-hot-restart --log-level warning "
-    "--drain-strategy immediate --drain-time-s 1 --reject-unknown-dynamic-fields"
-).split()
+ENVOY = [
+    *("envoy", "--config-path", str(RUN / "bootstrap.json"), "--concurrency", "1", "--disable-hot-restart"),
+    *("--log-level", "warning", "--drain-strategy", "immediate", "--drain-time-s", "1"),
+    "--reject-unknown-dynamic-fields",
+]
+    "envoy",
+    "--config-path",
+    "/tmp/refmesh/bootstrap.json",
+    "--concurrency",
+    "1",
+    "--disable-hot-restart",
+    "--log-level",
+    "warning",
+    "--drain-strategy",
+    "immediate",
+    "--drain-time-s",
+    "1",
+    "--reject-unknown-dynamic-fields",
+]
 
 
 class Uncaptured(http.client.HTTPSConnection):
@@ -62,9 +77,7 @@ class Agent:
         key = ec.generate_private_key(ec.SECP256R1())
         pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         self._key = key.private_bytes(serialization.Encoding.PEM, pkcs8, plain).decode()
-        request = (
-            x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-        )
+        request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
         self._csr = request.public_bytes(serialization.Encoding.PEM).decode()
         self._ready = False
         self._envoy: subprocess.Popen[bytes] | None = None
@@ -123,9 +136,7 @@ class Agent:
     def _ask(self, method: str, path: str, body: dict[str, str]) -> Any:
         connection = Uncaptured(self._tls, timeout=SYNC_SECONDS + 10)
         try:
-            connection.request(
-                method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN.read_text()}"}
-            )
+            connection.request(method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN.read_text()}"})
             response = connection.getresponse()
             text = response.read()
         finally:

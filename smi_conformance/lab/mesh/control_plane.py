@@ -92,9 +92,7 @@ class ControlPlane:
     def _take_settings(self) -> None:
         new = self._read_settings()
         if new != self._settings:
-            LOG.warning(
-                "posture %s, faults %s, delay %s s %s", new.posture, new.faults, new.delay, new.problems
-            )
+            LOG.warning("posture %s, faults %s, delay %s s %s", new.posture, new.faults, new.delay, new.problems)
             self._switches = Switches(new.faults, self._switches)
             self._settings = new
 
@@ -117,9 +115,7 @@ class ControlPlane:
                 if hook["clientConfig"].get("caBundle") != bundle
             ]
             if patch:
-                await self._kube.request(
-                    "PATCH", f"{WEBHOOKS}/{NAMESPACE}", patch, "application/json-patch+json"
-                )
+                await self._kube.request("PATCH", f"{WEBHOOKS}/{NAMESPACE}", patch, "application/json-patch+json")
             self._patched = True
 
     async def _report_forever(self) -> None:
@@ -225,9 +221,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(
-        level=os.environ.get("REFMESH_LOG", "WARNING"), format="%(asctime)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=os.environ.get("REFMESH_LOG", "WARNING"), format="%(asctime)s %(name)s %(message)s")
     try:
         asyncio.run(main())
     except* (aiohttp.ClientError, KubeError) as errors:

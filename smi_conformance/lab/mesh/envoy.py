@@ -91,9 +91,7 @@ def downstream_tls(ca: str, sources: Sequence[str]) -> Json:
     return named("tls", kind, require_client_certificate=True, common_tls_context=common)
 
 
-def listener(
-    name: str, port: int, chains: list[Json], filters: Sequence[str], default: Json | None = None
-) -> Json:
+def listener(name: str, port: int, chains: list[Json], filters: Sequence[str], default: Json | None = None) -> Json:
     """A listener that finds back the destination from before the redirect."""
     kinds = {"original_dst": "original_dst.v3.OriginalDst", "tls_inspector": "tls_inspector.v3.TlsInspector"}
     made: Json = {
@@ -173,9 +171,7 @@ def cluster(name: str, mark: int, *, http: bool, **fields: object) -> Json:
     if http:
         kind = "extensions.upstreams.http.v3.HttpProtocolOptions"
         same: Json = {"http_protocol_options": {}, "http2_protocol_options": {}}
-        made["typed_extension_protocol_options"] = {
-            f"envoy.{kind}": typed(kind, use_downstream_protocol_config=same)
-        }
+        made["typed_extension_protocol_options"] = {f"envoy.{kind}": typed(kind, use_downstream_protocol_config=same)}
     return made
 
 

@@ -186,10 +186,7 @@ def _request(match: HttpMatch) -> list[Json]:
 def _path(match: HttpMatch) -> Json:
     paths: list[Json] = [{"url_path": {"path": {"safe_regex": {"regex": match.pattern}}}}]
     if match.whole_url:
-        paths += [
-            {"header": header_matcher(HeaderFilter(name, match.whole_url))}
-            for name in (":path", ":authority")
-        ]
+        paths += [{"header": header_matcher(HeaderFilter(name, match.whole_url))} for name in (":path", ":authority")]
     return _any_of(paths, "rules")
 
 

@@ -34,10 +34,7 @@ def resources(outbound: Outbound, state: State) -> envoy.Resources:
 
 def _clusters(outbound: Outbound, state: State) -> list[Json]:
     choices = {
-        cluster_name(choice): choice
-        for port in outbound.ports
-        for branch in port.branches
-        for choice in branch.choices
+        cluster_name(choice): choice for port in outbound.ports for branch in port.branches for choice in branch.choices
     }
     return [
         envoy.original_destination(PASSTHROUGH, envoy.OUTBOUND_MARK),

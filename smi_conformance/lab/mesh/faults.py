@@ -1,30 +1,20 @@
-"""stub"""
+"""All defects the mesh can be given, by the names the register of requirements has for them."""
 
 from __future__ import annotations
-from collections.abc import Iterable
-from typing import Any
 
-FAULTS: dict[str, str] = {}
+from smi_conformance.lab.mesh import (
+    faults_access,
+    faults_clients,
+    faults_proxy,
+    faults_routes,
+    faults_split,
+)
+from smi_conformance.lab.mesh.switchboard import FAULTS, Switches
 
+__all__ = ["FAULTS", "NOT_SWITCHABLE", "Switches"]
 
-class Switches:
-    def __init__(self, names: Iterable[str] = (), before: Any = None) -> None:
-        self.names = tuple(names)
+#: Defects of the register that this mesh cannot have, and why.
+NOT_SWITCHABLE: dict[str, str] = {}
 
-    def __bool__(self) -> bool:
-        return False
-
-    def state(self, s: Any) -> Any:
-        return s
-
-    def view(self, s: Any, p: Any) -> Any:
-        return s
-
-    def inbound(self, i: Any, s: Any) -> Any:
-        return i
-
-    def outbound(self, o: Any, s: Any, p: Any) -> Any:
-        return o
-
-    def proxy(self, r: Any, s: Any, p: Any) -> Any:
-        return r
+#: Importing them registers their switches.
+MODULES = (faults_access, faults_clients, faults_proxy, faults_routes, faults_split)

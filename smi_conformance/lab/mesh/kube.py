@@ -35,14 +35,10 @@ class Kube:
     """A client with the rights of the pod's ServiceAccount. Raises KubeError and aiohttp.ClientError."""
 
     def __init__(self) -> None:
-        self._base = (
-            f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
-        )
+        self._base = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
         tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
         connector = aiohttp.TCPConnector(ssl=tls, limit=0)
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=aiohttp.ClientTimeout(sock_connect=5)
-        )
+        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(sock_connect=5))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -55,9 +51,7 @@ class Kube:
         data = json.dumps(body) if body is not None else None
         headers = {**self._headers(), "Content-Type": kind}
         timeout = aiohttp.ClientTimeout(total=15)
-        async with self._session.request(
-            method, self._base + path, data=data, headers=headers, timeout=timeout
-        ) as r:
+        async with self._session.request(method, self._base + path, data=data, headers=headers, timeout=timeout) as r:
             text = await r.text()
             if r.status >= 400:
                 raise KubeError(r.status, text)

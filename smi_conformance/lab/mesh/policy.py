@@ -222,9 +222,7 @@ def _dangling(state: State, target: Target) -> list[str]:
             if name not in state.groups:
                 texts.append(f"HTTPRouteGroup {rule.name} does not exist and grants nothing")
             elif missing:
-                texts.append(
-                    f"HTTPRouteGroup {rule.name} has no match {', '.join(missing)}: nothing is granted for it"
-                )
+                texts.append(f"HTTPRouteGroup {rule.name} has no match {', '.join(missing)}: nothing is granted for it")
     return texts
 
 

@@ -130,9 +130,7 @@ def _wrong(state: State, split: Split) -> list[tuple[str, str]]:
             found.append(("BackendNotFound", f"backend {backend.service} does not exist and is left out"))
             continue
         missing = [
-            str(port)
-            for port in (root.ports if root else ())
-            if not serves(state, split, backend.service, port)
+            str(port) for port in (root.ports if root else ()) if not serves(state, split, backend.service, port)
         ]
         if missing:
             text = f"backend {backend.service} has no port {', '.join(missing)} and is left out there"

@@ -194,9 +194,7 @@ def _ports(name: Labels, sub: Labels, service: Object, endpoints: Object, kind: 
     return answer
 
 
-def _targets(
-    base: Labels, port: Object, service: Object, endpoints: Object
-) -> Iterator[tuple[Labels, str, int]]:
+def _targets(base: Labels, port: Object, service: Object, endpoints: Object) -> Iterator[tuple[Labels, str, int]]:
     if service["spec"].get("clusterIP") != "None":
         yield base, service["spec"]["clusterIP"], port["port"]
         return

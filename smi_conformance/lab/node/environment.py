@@ -110,9 +110,7 @@ def _service_variables(store: Store, pod: Object) -> Iterator[tuple[str, str]]:
     namespace = pod["metadata"]["namespace"]
     services = {"kubernetes": _API_SERVICE}
     if pod["spec"].get("enableServiceLinks", True):
-        services |= {
-            service["metadata"]["name"]: service["spec"] for service in store.walk("services", namespace)
-        }
+        services |= {service["metadata"]["name"]: service["spec"] for service in store.walk("services", namespace)}
     for name, spec in services.items():
         if spec.get("clusterIP") not in (None, "", "None") and spec.get("ports"):
             yield from _link_variables(name.upper().replace("-", "_"), spec)

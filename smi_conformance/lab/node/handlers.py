@@ -46,9 +46,7 @@ async def handle(handler: Object, container: Object, pod_ip: str, run: Exec) -> 
         raise HandlerError("the lab knows exec, httpGet, tcpSocket and sleep only")
 
 
-async def _open(
-    host: str, port: int, *, tls: bool = False
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(host: str, port: int, *, tls: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
         return await asyncio.open_connection(host, port, ssl=_unverified() if tls else None)
     except OSError as error:

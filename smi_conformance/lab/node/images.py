@@ -93,9 +93,7 @@ class Images:
         places = {source: f"{_SITES}/{n}" for n, source in enumerate(sources)}
         links = {name: f"{places[str(path.parent)]}/{path.name}" for name, path in tops.items()}
         root = self._interpreter(self._packages("mesh", links, with_mesh=True))
-        binds = [Bind(source, place) for source, place in places.items()] + [
-            Bind(str(_lab()), f"{_SITES}/lab")
-        ]
+        binds = [Bind(source, place) for source, place in places.items()] + [Bind(str(_lab()), f"{_SITES}/lab")]
         inside = f"{places[str(envoy.parents[2])]}/envoy/_bin/envoy"
         root = replace(root, binds=root.binds + binds, links={**root.links, f"{_BIN}/envoy": inside})
         return Image("smi-reference-mesh", root, {"PATH": _PATH, "LANG": "C.UTF-8"}, [])
@@ -166,8 +164,6 @@ def _top_levels(names: Iterable[str]) -> Iterable[tuple[str, Path]]:
     """The first path component of every file of the distributions, with its place on this machine."""
     for name in sorted(_closure(names)):
         distribution = importlib.metadata.distribution(name)
-        tops = {
-            file.parts[0] for file in distribution.files or () if file.parts[0] not in ("..", "__pycache__")
-        }
+        tops = {file.parts[0] for file in distribution.files or () if file.parts[0] not in ("..", "__pycache__")}
         for top in tops:
             yield top, Path(str(distribution.locate_file(top))).resolve()

@@ -27,9 +27,7 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 class Kubelet:
     """Pods of this node; the API server's NodeAccess."""
 
-    def __init__(
-        self, store: Store, tokens: TokenIssuer, runtime: Runtime, net: Network, directory: Path
-    ) -> None:
+    def __init__(self, store: Store, tokens: TokenIssuer, runtime: Runtime, net: Network, directory: Path) -> None:
         self._store = store
         self._node = Node(store, tokens, runtime, net, Images(directory / "images"), directory)
         self._pods: dict[str, Pod] = {}

@@ -98,9 +98,7 @@ class Netlink:
             for kind, sequence, body in self._receive():
                 if kind == NLMSG_ERROR and sequence >= first:
                     waiting.discard(sequence)
-                    failures += (
-                        [number] if (number := -int.from_bytes(body[:4], sys.byteorder, signed=True)) else []
-                    )
+                    failures += [number] if (number := -int.from_bytes(body[:4], sys.byteorder, signed=True)) else []
             if failures:  # a refused transaction is not acknowledged to its end
                 self._drain()
                 raise OSError(failures[0], f"netlink: {os.strerror(failures[0])}")
@@ -180,9 +178,7 @@ def route(
 ) -> Message:
     """Route destination/bits to the interface; bits 0 is the default route."""
     parts: Sequence[tuple[int, str]] = ((RTA_GATEWAY, gateway), (RTA_PREFSRC, source))
-    body = struct.pack(
-        "=BBBBBBBBI", socket.AF_INET, bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0
-    )
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0)
     body += attr(RTA_DST, socket.inet_aton(destination)) if bits else b""
     body += attr(RTA_OIF, struct.pack("=I", index))
     body += b"".join(attr(kind, socket.inet_aton(ip)) for kind, ip in parts if ip)

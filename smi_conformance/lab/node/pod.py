@@ -62,9 +62,7 @@ class Pod:
         self._deadline = 0.0
         policy = pod["spec"].get("restartPolicy", "Always")
         self.init = [self._init_supervisor(spec, policy) for spec in pod["spec"].get("initContainers") or ()]
-        self.containers = [
-            Supervisor(self, spec, restart_policy=policy) for spec in pod["spec"]["containers"]
-        ]
+        self.containers = [Supervisor(self, spec, restart_policy=policy) for spec in pod["spec"]["containers"]]
         self._sidecars: list[asyncio.Task[None]] = []
         self._life = asyncio.create_task(self._live(), name=f"pod {self.namespace}/{self.name}")
         self._life.add_done_callback(_log_failure)
@@ -244,9 +242,7 @@ def _etc_files(pod: Object, hostname: str, ip: str) -> dict[str, str]:
     domain = f"{spec['subdomain']}.{namespace}.svc.cluster.local" if spec.get("subdomain") else ""
     names = f"{hostname}.{domain}\t{hostname}" if domain else hostname
     lines = ["# Kubernetes-managed hosts file.", "127.0.0.1\tlocalhost", f"{ip}\t{names}"]
-    lines += [
-        "\t".join([alias["ip"], *alias.get("hostnames", ())]) for alias in spec.get("hostAliases") or ()
-    ]
+    lines += ["\t".join([alias["ip"], *alias.get("hostnames", ())]) for alias in spec.get("hostAliases") or ()]
     return {
         "/etc/hosts": "\n".join(lines) + "\n",
         "/etc/hostname": f"{hostname}\n",

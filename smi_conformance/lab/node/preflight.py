@@ -208,9 +208,7 @@ def _way_out(step: str, number: int) -> str:
         errno.ENODEV,
         errno.EAFNOSUPPORT,
     ):
-        return (
-            "this kernel lacks the feature; use a kernel of Linux 5.12 or later with nf_tables, NAT and veth"
-        )
+        return "this kernel lacks the feature; use a kernel of Linux 5.12 or later with nf_tables, NAT and veth"
     if step == "mounting /proc":
         return "a container that masks /proc forbids it; run outside it, or in one with --privileged"
     return f"{root}, or, in a container, allow it to make namespaces (docker run --privileged)"

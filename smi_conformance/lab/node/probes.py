@@ -87,14 +87,14 @@ async def watch_readiness(probe: Probe, set_ready: Callable[[bool], None], unhea
     """The readiness probe: tells every change, for as long as the container runs."""
     await probe.initial_delay()
     loop = asyncio.get_running_loop()
-    ready, contrary, report_at = False, 0, loop.time()
+    ready, contrary, report_at, reported = False, 0, 0.0, ""
     while True:
         failure = await probe.attempt()
         contrary = contrary + 1 if (failure is None) != ready else 0
         if contrary >= (probe.failures_allowed if ready else probe.successes_needed):
             ready, contrary = not ready, 0
             set_ready(ready)
-        if failure is not None and loop.time() >= report_at:
-            report_at = loop.time() + probe.period
+        if failure is not None and (loop.time() >= report_at or failure != reported):
+            report_at, reported = loop.time() + probe.period, failure
             unhealthy(failure)
         await probe.pause(eager=not ready)

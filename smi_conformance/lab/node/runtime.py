@@ -85,9 +85,7 @@ class Runtime:
         request = {"op": "start", "program": dataclasses.asdict(program), "root": dataclasses.asdict(root)}
         return await self._launch(request, sandbox, stdio)
 
-    async def exec(
-        self, sandbox: Sandbox, container: Process, program: Program, stdio: Sequence[int]
-    ) -> Process:
+    async def exec(self, sandbox: Sandbox, container: Process, program: Program, stdio: Sequence[int]) -> Process:
         """Start a command in a running container; returns when it runs. Raises ContainerRuntimeError."""
         request = {"op": "exec", "program": dataclasses.asdict(program), "pid": container.pid}
         return await self._launch(request, sandbox, stdio)

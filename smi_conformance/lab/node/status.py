@@ -15,9 +15,7 @@ def is_sidecar(spec: Object) -> bool:
     return bool(spec.get("restartPolicy") == "Always")
 
 
-def phase(
-    pod: Object, initialized: bool, failed_init: bool, containers: Sequence[Supervisor], *, over: bool
-) -> str:
+def phase(pod: Object, initialized: bool, failed_init: bool, containers: Sequence[Supervisor], *, over: bool) -> str:
     """Pending, Running, Succeeded or Failed; over: nothing will be started any more."""
     if failed_init:
         return "Failed"

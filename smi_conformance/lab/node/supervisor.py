@@ -64,7 +64,7 @@ class Supervisor:
         self.name: str = spec["name"]
         self._recipe = Recipe(pod, spec)
         self.state = State()
-        if initial:
+        if pod.object["spec"].get("initContainers"):
             self.state.state = {"waiting": {"reason": "PodInitializing"}}
         self.process: Process | None = None
         self.started = asyncio.Event()
@@ -244,9 +244,7 @@ class Supervisor:
         self.pod.changed()
 
     def _unhealthy(self, kind: str) -> probes.Report:
-        return lambda failure: self.pod.events.warning(
-            "Unhealthy", f"{kind} probe failed: {failure}", self.name
-        )
+        return lambda failure: self.pod.events.warning("Unhealthy", f"{kind} probe failed: {failure}", self.name)
 
     def _probe(self, key: str) -> probes.Probe:
         return probes.Probe(self.spec[key], self._check)
@@ -258,7 +256,7 @@ class Supervisor:
     async def _put_down(self, process: Process, why: str) -> None:
         """SIGTERM, then SIGKILL; the run ends and the restart policy decides."""
         self.pod.events.normal("Killing", f"Container {self.name} {why}", self.name)
-        grace = float(self.pod.object["spec"].get("terminationGracePeriodSeconds") or _LIVENESS_GRACE)
+        grace = float(self.pod.object["spec"].get("terminationGracePeriodSeconds", _LIVENESS_GRACE))
         process.signal(signal.SIGTERM)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), grace)

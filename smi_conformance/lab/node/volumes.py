@@ -88,9 +88,7 @@ class Volumes:
     def _secret(self, source: Object, pod: Object, mode: int) -> Payload:
         name = source.get("secretName") or source.get("name", "")
         optional = source.get("optional", False)
-        return _select(
-            secret(self._store, name, pod["metadata"]["namespace"], optional=optional), source, mode
-        )
+        return _select(secret(self._store, name, pod["metadata"]["namespace"], optional=optional), source, mode)
 
     def _downward(self, source: Object, pod: Object, mode: int) -> Payload:
         files: Payload = {}
@@ -170,6 +168,4 @@ def _select(data: dict[str, bytes], source: Object, mode: int) -> Payload:
     missing = [item["key"] for item in items if item["key"] not in data]
     if missing and not source.get("optional", False):
         raise ConfigError(f"references non-existent config key: {missing[0]}")
-    return {
-        item["path"]: File(data[item["key"]], item.get("mode", mode)) for item in items if item["key"] in data
-    }
+    return {item["path"]: File(data[item["key"]], item.get("mode", mode)) for item in items if item["key"] in data}

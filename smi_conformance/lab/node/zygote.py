@@ -118,9 +118,7 @@ class Zygote:
         program, streams = container.Program(**request["program"]), container.Streams(*fds)
         if request["pid"] not in self._children:
             raise ProcessLookupError(3, "the container is not running")
-        mounts, processes = (
-            os.open(f"/proc/{request['pid']}/ns/{kind}", os.O_RDONLY) for kind in ("mnt", "pid")
-        )
+        mounts, processes = (os.open(f"/proc/{request['pid']}/ns/{kind}", os.O_RDONLY) for kind in ("mnt", "pid"))
         try:
             linux.setns(processes, linux.CLONE_NEWPID)
             return self._fork(lambda: container.enter(program, mounts, streams))

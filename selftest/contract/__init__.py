@@ -1,0 +1,1 @@
+"""What the lab and a real API server must do alike."""

@@ -1,0 +1,1 @@
+"""The API of the lab, without a node."""
