@@ -49,9 +49,7 @@ def test_every_version_serves_every_object(widgets: Widgets, namespace: str, nam
 
 def test_body_of_another_version(cluster: Cluster, widgets: Widgets, namespace: str, name: str) -> None:
     with pytest.raises(ApiException) as error:
-        cluster.custom.create_namespaced_custom_object(
-            *widgets.place(namespace), widgets.body(name, widgets.other)
-        )
+        cluster.custom.create_namespaced_custom_object(*widgets.place(namespace), widgets.body(name, widgets.other))
 
     assert refusal(error.value)["reason"] == "BadRequest"
 
@@ -94,9 +92,7 @@ def test_nulls(widgets: Widgets, namespace: str, name: str) -> None:
     ],
     ids=str,
 )
-def test_refused(
-    widgets: Widgets, namespace: str, name: str, spec: dict[str, Any], reason: str, field: str
-) -> None:
+def test_refused(widgets: Widgets, namespace: str, name: str, spec: dict[str, Any], reason: str, field: str) -> None:
     with pytest.raises(ApiException) as error:
         widgets.create(namespace, name, **spec)
 
@@ -195,7 +191,9 @@ def test_list_kind_and_items(cluster: Cluster, widgets: Widgets, namespace: str,
 def test_version_that_is_not_served(cluster: Cluster, widgets: Widgets, namespace: str, name: str) -> None:
     widgets.create(namespace, name)
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{widgets.group}"
-    cluster.patch(path, [{"op": "replace", "path": "/spec/versions/1/served", "value": False}], "application/json-patch+json")
+    cluster.patch(
+        path, [{"op": "replace", "path": "/spec/versions/1/served", "value": False}], "application/json-patch+json"
+    )
 
     def gone() -> bool:
         with pytest.raises(ApiException) as error:

@@ -122,7 +122,9 @@ def test_missing_name(cluster: Cluster, namespace: str) -> None:
 @pytest.mark.parametrize("bad", ["1web", "web.a", "a" * 64])
 def test_bad_service_name(cluster: Cluster, namespace: str, bad: str) -> None:
     with pytest.raises(ApiException) as error:
-        cluster.core.create_namespaced_service(namespace, {"metadata": {"name": bad}, "spec": {"ports": [{"port": 80}]}})
+        cluster.core.create_namespaced_service(
+            namespace, {"metadata": {"name": bad}, "spec": {"ports": [{"port": 80}]}}
+        )
 
     assert fields(refusal(error.value)) == {"metadata.name"}
 

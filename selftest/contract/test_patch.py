@@ -154,9 +154,7 @@ def test_scale(cluster: Cluster, deployment: str) -> None:
     assert back["spec"].get("replicas", 0) == 0
 
 
-def test_custom_resources_take_no_strategic_patch(
-    cluster: Cluster, widgets: Any, namespace: str, name: str
-) -> None:
+def test_custom_resources_take_no_strategic_patch(cluster: Cluster, widgets: Any, namespace: str, name: str) -> None:
     widgets.create(namespace, name)
     path = f"/apis/{widgets.group}/{widgets.stored}/namespaces/{namespace}/widgets/{name}"
 

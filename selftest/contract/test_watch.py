@@ -20,9 +20,7 @@ def make(cluster: Cluster, namespace: str, name: str, **labels: str) -> Any:
 
 def seen(cluster: Cluster, namespace: str, **options: Any) -> list[tuple[str, str]]:
     """Types and names of what a watch of a second tells."""
-    events = watch.Watch().stream(
-        cluster.core.list_namespaced_config_map, namespace, timeout_seconds=1, **options
-    )
+    events = watch.Watch().stream(cluster.core.list_namespaced_config_map, namespace, timeout_seconds=1, **options)
     return [(e["type"], e["object"].metadata.name) for e in events]
 
 

@@ -32,7 +32,8 @@ class Session:
         try:
             self._socket = stream(
                 core.connect_get_namespaced_pod_exec, pod.name, pod.namespace, container=CONTAINER, command=AGENT,
-                stdin=True, stdout=True, stderr=True, tty=False, binary=True, _preload_content=False, _request_timeout=30,
+                stdin=True, stdout=True, stderr=True, tty=False, binary=True,
+                _preload_content=False, _request_timeout=30,
             )  # fmt: skip
         except (ApiException, WebSocketException, OSError) as error:
             raise ClusterError(f"exec into pod {pod.namespace}/{pod.name} failed: {_line(error)}") from error

@@ -45,7 +45,7 @@ class Converged(Generic[T]):
     looks: int
 
 
-class DeadlineExpired(HarnessError):  # noqa: N818 (by itself it says nothing about the mesh)
+class DeadlineExpired(HarnessError):
     """The expectation did not hold in time. Whose fault it is, the witness decides (rules.expired)."""
 
     def __init__(self, what: str, deadline: float, looks: int, last: object) -> None:

@@ -143,9 +143,7 @@ class ServerLog:
         inside = all(self.since <= arrival.seq < self.until for arrival in self.arrivals)
         rising = all(one.seq < next_one.seq for one, next_one in pairwise(self.arrivals))
         if not (inside and rising and self.since <= self.until):
-            raise EvidenceLost(
-                f"the numbers of the arrivals at {server} do not fit {self.since}..{self.until}"
-            )
+            raise EvidenceLost(f"the numbers of the arrivals at {server} do not fit {self.since}..{self.until}")
 
     def to_json(self) -> dict[str, Any]:
         """Compact JSON."""

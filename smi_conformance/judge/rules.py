@@ -8,7 +8,7 @@ pass.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from smi_conformance.judge.convergence import DeadlineExpired
@@ -104,12 +104,10 @@ def expired(expiry: DeadlineExpired, witness: Observation | None) -> NoReturn:
     last = expiry.last
     raise Nonconformance(
         expiry.what,
-        got=f"something else for {expiry.deadline:g} s ({expiry.looks} looks), last {_describe(last)}",
-        want="it holds before the deadline",
+        got=f"{_describe(last)}, still after {expiry.deadline:g} s ({expiry.looks} looks)",
+        want="what the title says, before the deadline",
         hint=f"A witness ({witness.client}) was answered meanwhile. {LOOK_AT}",
-        evidence=_evidence("expired", expiry.what, last, passed=False)
-        if isinstance(last, Observation)
-        else None,
+        evidence=_evidence("expired", expiry.what, last, passed=False) if isinstance(last, Observation) else None,
     ) from expiry
 
 
@@ -121,9 +119,7 @@ def _require_sent(seen: Observation) -> None:
     unresolved = [one for one, reply in seen.requests() if reply.outcome == "unresolved"]
     if unresolved:
         hosts = sorted({step.host for step in seen.plan.steps})
-        raise HarnessError(
-            f"{seen.client} cannot resolve {', '.join(hosts)}: {len(unresolved)} requests not sent"
-        )
+        raise HarnessError(f"{seen.client} cannot resolve {', '.join(hosts)}: {len(unresolved)} requests not sent")
 
 
 def _evidence(kind: str, title: str, seen: Observation, *, passed: bool, **numbers: Any) -> Evidence:
@@ -158,6 +154,8 @@ def _outcomes(seen: Observation) -> str:
 def _describe(last: object) -> str:
     if isinstance(last, Observation):
         return f"{_outcomes(last)}; {len(last.delivered())} of {_total(last)} arrived"
+    if isinstance(last, Mapping):
+        return ", ".join(f"{name} {count}" for name, count in sorted(last.items())) or "nothing"
     return str(last)
 
 

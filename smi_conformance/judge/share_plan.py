@@ -125,9 +125,7 @@ class SharePlan:
         high = (log_accept - n * up_miss) / (up_hit - up_miss)
         reject_low = (log_reject - n * down_miss) / (down_hit - down_miss)
         reject_high = (log_reject - n * up_miss) / (up_hit - up_miss)
-        return Window(
-            math.floor(reject_low) + 1, math.ceil(low), math.floor(high), math.ceil(reject_high) - 1
-        )
+        return Window(math.floor(reject_low) + 1, math.ceil(low), math.floor(high), math.ceil(reject_high) - 1)
 
     def _terminal(self, n: int) -> Window:
         """Reject the largest tails that each have at most their part of the terminal alpha."""

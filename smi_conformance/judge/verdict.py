@@ -49,16 +49,14 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=lambda verdict: verdict.severity)
 
 
-class Nonconformance(AssertionError):  # noqa: N818 (an outcome, not an error)
+class Nonconformance(AssertionError):
     """The mesh does not do what the requirement says.
 
     `got` and `want` are sentences without a full stop, `hint` says what to look at next, `evidence` is the
     observation that the verdict stands on, if there is one.
     """
 
-    def __init__(
-        self, title: str, *, got: str, want: str, hint: str = "", evidence: Evidence | None = None
-    ) -> None:
+    def __init__(self, title: str, *, got: str, want: str, hint: str = "", evidence: Evidence | None = None) -> None:
         super().__init__(title)
         self.title, self.got, self.want, self.hint, self.evidence = title, got, want, hint, evidence
 
@@ -67,7 +65,7 @@ class Nonconformance(AssertionError):  # noqa: N818 (an outcome, not an error)
         return f"{self.title}: got {self.got}; want {self.want}.{hint}"
 
 
-class Blocked(Exception):  # noqa: N818 (an outcome, not an error)
+class Blocked(Exception):
     """A requirement that this one stands on has failed, so that this one cannot be judged."""
 
     def __init__(self, requirement: str, reason: str = "") -> None:
@@ -79,7 +77,7 @@ class HarnessError(Exception):
     """The suite, the cluster or the image did not do its part; nothing is known about the mesh."""
 
 
-class EvidenceLost(HarnessError):  # noqa: N818
+class EvidenceLost(HarnessError):
     """What the servers saw is not completely known."""
 
 

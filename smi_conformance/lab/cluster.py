@@ -58,9 +58,7 @@ class Lab:
         return self._state / LOG
 
     @classmethod
-    def start(
-        cls, *, state: Path | None = None, nodes: int = 1, progress: Callable[[str], None] = _silent
-    ) -> Self:
+    def start(cls, *, state: Path | None = None, nodes: int = 1, progress: Callable[[str], None] = _silent) -> Self:
         """Start a lab and return when its API answers. `state`: a directory that does not exist or is empty.
 
         Raises LabError when this machine cannot run one (see node.preflight) or the start fails.
@@ -252,9 +250,7 @@ def status(state: Path | None = None) -> Status:
     try:
         pods = json.loads(_request(folder / KUBECONFIG, "/api/v1/pods"))["items"]
     except OSError as error:
-        raise LabError(
-            f"the lab runs but its API does not answer: {error}; its log: {folder / LOG}"
-        ) from error
+        raise LabError(f"the lab runs but its API does not answer: {error}; its log: {folder / LOG}") from error
     phases = Counter(pod.get("status", {}).get("phase", "Unknown") for pod in pods)
     return Status(condition, folder, dict(phases), sum(map(_memory, _tree(pid))))
 

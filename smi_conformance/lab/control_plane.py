@@ -37,9 +37,7 @@ def run(state: Path, channel: socket.socket, host_socket: socket.socket, ready: 
     asyncio.run(_serve(state, channel, host_socket, ready))
 
 
-async def _serve(
-    state: Path, channel: socket.socket, host_socket: socket.socket, ready: Callable[[], None]
-) -> None:
+async def _serve(state: Path, channel: socket.socket, host_socket: socket.socket, ready: Callable[[], None]) -> None:
     net = Network()
     net.prepare_node()
     pki, store, admin_token = Pki(), Store(), secrets.token_urlsafe(32)
@@ -50,9 +48,7 @@ async def _serve(
     api = ApiServer(store, kubelet, pki, admin_token)
     inner = socket.create_server((network.API_IP, 443), backlog=512)
     _write_kubeconfig(state / KUBECONFIG, pki.ca_pem, admin_token, host_socket.getsockname()[1])
-    async with (
-        asyncio.TaskGroup() as group
-    ):  # the first that fails ends the lab, with its traceback in the log
+    async with asyncio.TaskGroup() as group:  # the first that fails ends the lab, with its traceback in the log
         group.create_task(controllers.run())
         group.create_task(proxy.run())
         group.create_task(kubelet.run())
@@ -75,9 +71,7 @@ def _write_kubeconfig(path: Path, ca_pem: str, token: str, port: int) -> None:
         "kind": "Config",
         "clusters": [{"name": "lab", "cluster": server}],
         "users": [{"name": "lab-admin", "user": {"token": token}}],
-        "contexts": [
-            {"name": "lab", "context": {"cluster": "lab", "user": "lab-admin", "namespace": "default"}}
-        ],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab-admin", "namespace": "default"}}],
         "current-context": "lab",
     }
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -53,7 +53,7 @@ Features of the interplay of access and split, of HTTP/2, UDP splits and of unre
 """
 
 
-class UnknownRequirement(LookupError):  # noqa: N818
+class UnknownRequirement(LookupError):
     """No entry has this id, or fits this pattern; the message names the nearest."""
 
 
@@ -191,9 +191,7 @@ def load_register(path: Path) -> Register:
     try:
         source = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
         requirements = tuple(Requirement.from_yaml(entry) for entry in source["requirements"])
-        register = Register(
-            requirements, source["features"], source["spec"]["commit"], hashlib.sha256(raw).hexdigest()
-        )
+        register = Register(requirements, source["features"], source["spec"]["commit"], hashlib.sha256(raw).hexdigest())
     except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise RegisterError(f"{path} is no register: {type(error).__name__}: {error}") from error
     _check(register, path)

@@ -27,7 +27,7 @@ SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 TOP_LEVEL = {("access", "v1alpha1"), ("specs", "v1alpha1"), ("specs", "v1alpha2")}
 
 
-class Unrenderable(Exception):  # noqa: N818 (a fact about the version, not an error)
+class Unrenderable(Exception):
     """The version cannot say what the object means."""
 
     def __init__(self, group: str, version: str, reason: str) -> None:
@@ -66,9 +66,7 @@ def _target(target: TrafficTarget, version: str, _: HeaderShape) -> Manifest:
     destination = _subject(target.destination, version)
     if target.port is not None:
         if at_least("access", version, "v1alpha3"):
-            raise Unrenderable(
-                "access", version, "destination.port ended with v1alpha2; use ports of a route"
-            )
+            raise Unrenderable("access", version, "destination.port ended with v1alpha2; use ports of a route")
         destination["port"] = target.port
     rules = "specs" if version == "v1alpha1" else "rules"
     return {

@@ -36,6 +36,7 @@ from smi_conformance.plugin.outcome import (
 from smi_conformance.plugin.scenario import Scenario, scenario_of
 from smi_conformance.plugin.settings import RunOptions
 from smi_conformance.plugin.worker import Scene, Worker
+from smi_conformance.report import ReportError
 
 __all__ = ["pytest_addoption"]
 
@@ -217,7 +218,7 @@ class Controller:
         except (ClusterError, OSError) as error:
             self.broken = str(error)
             self._close()
-            pytest.exit(f"harness error: {error}", returncode=3)  # progress says the same in its own words
+            pytest.exit(f"harness error: {error}", returncode=3)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -302,9 +303,12 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._close()
-        session.exitstatus = exit_status(self.verdicts, interrupted=self._interrupted, broken=bool(self.broken))
         if self.log and self.environment and self.environment.started:
-            self._finish_log(int(session.exitstatus))
+            self._finish_log(self._status())
+        session.exitstatus = self._status()
+
+    def _status(self) -> int:
+        return exit_status(self.verdicts, interrupted=self._interrupted, broken=bool(self.broken))
 
     def _finish_log(self, status: int) -> None:
         assert self.log
@@ -313,7 +317,10 @@ class Controller:
             "interrupted": self._interrupted, "exit": status, "broken": self.broken,
             "family_wise_false_failure": family_wise(self._false_failures),
         })  # fmt: skip
-        self.log.publish()
+        try:
+            self.log.publish()
+        except (ReportError, OSError) as error:
+            self.broken = str(error)
 
     def _close(self) -> None:
         try:

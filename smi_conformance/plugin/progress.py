@@ -100,7 +100,7 @@ class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; 
         controller = self.config.pluginmanager.get_plugin("smi-controller")
         if controller and controller.log and (controller.log.folder / "report.json").exists():
             summarize(controller.log.folder)
-        elif controller and controller.broken:
+        if controller and controller.broken and controller.verdicts:
             self.write_line(fill(f"harness error: {controller.broken}", self._tw.fullwidth), yellow=True)
         elif self.stats.get("error"):
             self.summary_errors()

@@ -60,6 +60,6 @@ class Scene:
         return self.worker.options
 
     def fresh(self, word: str) -> str:
-        """A name that no other object of the run has; the same in replay. At most word + 8 characters."""
+        """A name that no other object of the run has; the same in replay. At most word + 9 characters."""
         self._count += 1
-        return f"{word}-{zlib.crc32(self.nodeid.encode()) % 36**5:05x}{self._count}"[: len(word) + 9]
+        return f"{word}-{zlib.crc32(self.nodeid.encode()) & 0xFFFFF:05x}-{self._count}"

@@ -35,9 +35,7 @@ def test_the_deadline_tells_what_was_seen_last() -> None:
     counter = iter(range(100))
     clock = FakeClock()
 
-    with pytest.raises(
-        DeadlineExpired, match=r"policy did not hold within 5 s \(6 looks\); last seen: 5"
-    ) as caught:
+    with pytest.raises(DeadlineExpired, match=r"policy did not hold within 5 s \(6 looks\); last seen: 5") as caught:
         until(lambda: next(counter), holds=lambda _: False, deadline=5, poll=1, what="policy", clock=clock)
 
     assert isinstance(caught.value, HarnessError)

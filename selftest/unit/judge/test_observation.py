@@ -34,9 +34,7 @@ replies = st.builds(
     Reply, text, st.none() | numbers, st.none() | text, st.none() | numbers, st.floats(0, 9), st.floats(0, 9)
 )
 arrivals = st.builds(Arrival, numbers, text, text, numbers, st.none() | text, st.none() | text, text)
-logs = st.builds(
-    ServerLog, st.tuples(text, text), numbers, numbers, st.lists(arrivals, max_size=3).map(tuple)
-)
+logs = st.builds(ServerLog, st.tuples(text, text), numbers, numbers, st.lists(arrivals, max_size=3).map(tuple))
 observations = st.builds(
     Observation,
     text,
@@ -110,9 +108,7 @@ def test_a_broken_log_is_lost_evidence(broken: ServerLog) -> None:
 def test_misuse_is_a_harness_error() -> None:
     """Ids used twice, replies that do not fit the plan, and nothing sent."""
     seen = answered(2)
-    twice = replace(
-        seen, plan=Plan((*seen.plan.steps, *seen.plan.steps)), replies=(*seen.replies, *seen.replies)
-    )
+    twice = replace(seen, plan=Plan((*seen.plan.steps, *seen.plan.steps)), replies=(*seen.replies, *seen.replies))
 
     for broken in (twice, replace(seen, replies=()), replace(seen, replies=(seen.replies[0] * 2,))):
         with pytest.raises(HarnessError):

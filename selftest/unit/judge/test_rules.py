@@ -118,9 +118,7 @@ def test_an_expired_deadline_is_the_meshs_beside_a_witness() -> None:
     assert caught.value.evidence
 
 
-@pytest.mark.parametrize(
-    "witness", [None, observed(["reset"], prefix="w"), replace(WITNESS, servers={"web": log([])})]
-)
+@pytest.mark.parametrize("witness", [None, observed(["reset"], prefix="w"), replace(WITNESS, servers={"web": log([])})])
 def test_an_expired_deadline_without_a_witness_is_ours(witness: object) -> None:
     """The expiry itself is passed on."""
     expiry = DeadlineExpired("c-a is admitted", 30, 60, "nothing")

@@ -91,9 +91,9 @@ targets = st.builds(
 splits = st.builds(
     Split,
     names,
-    st.lists(
-        st.builds(Backend, names, st.integers(0, 10**6) | st.sampled_from(["500m", "1", "2k"])), max_size=4
-    ).map(tuple),
+    st.lists(st.builds(Backend, names, st.integers(0, 10**6) | st.sampled_from(["500m", "1", "2k"])), max_size=4).map(
+        tuple
+    ),
     st.lists(names, max_size=2).map(tuple),
 )
 groups = st.lists(matches, min_size=1, max_size=3, unique_by=lambda one: one.name).map(
@@ -123,16 +123,10 @@ def test_the_baseline_lacks_only_port_and_fractions(thing: SmiObject) -> None:
 
 def test_layout_of_a_target() -> None:
     """The fields stand at the top in v1alpha1, under spec later; specs became rules."""
-    target = TrafficTarget(
-        SA, (ServiceAccountRef("sa-a", "ns"),), (Rule("HTTPRouteGroup", "g", ("m",)),), 8080
-    )
+    target = TrafficTarget(SA, (ServiceAccountRef("sa-a", "ns"),), (Rule("HTTPRouteGroup", "g", ("m",)),), 8080)
     early, later = written(target, "v1alpha1"), written(target, "v1alpha2")
 
-    assert (
-        early["specs"]
-        == later["spec"]["rules"]
-        == [{"kind": "HTTPRouteGroup", "name": "g", "matches": ["m"]}]
-    )
+    assert early["specs"] == later["spec"]["rules"] == [{"kind": "HTTPRouteGroup", "name": "g", "matches": ["m"]}]
     assert early["destination"]["port"] == later["spec"]["destination"]["port"] == 8080
     with pytest.raises(Unrenderable, match=r"destination\.port"):
         written(target, "v1alpha3")
@@ -182,9 +176,7 @@ def test_weights_and_matches_of_a_split() -> None:
         written(split, "v1alpha4")
     with pytest.raises(Unrenderable, match="v1alpha3"):
         written(Split("web", (), ("g",)), "v1alpha2")
-    assert written(Split("web", (), ("g",)), "v1alpha3")["spec"]["matches"] == [
-        {"kind": "HTTPRouteGroup", "name": "g"}
-    ]
+    assert written(Split("web", (), ("g",)), "v1alpha3")["spec"]["matches"] == [{"kind": "HTTPRouteGroup", "name": "g"}]
 
 
 def test_identity_bindings_and_unknown_kinds() -> None:

@@ -92,9 +92,7 @@ def test_what_stands_outside_the_score(register: Register) -> None:
     assert register.get("API-062").tentative("v1alpha3")
 
 
-@pytest.mark.parametrize(
-    "content", ["[1", "a: 1", "requirements: [{id: X}]\nfeatures: {}\nspec: {commit: c}", "3"]
-)
+@pytest.mark.parametrize("content", ["[1", "a: 1", "requirements: [{id: X}]\nfeatures: {}\nspec: {commit: c}", "3"])
 def test_another_file_is_refused(tmp_path: Path, content: str) -> None:
     """A file that is no register is named in the error."""
     path = tmp_path / "requirements.yaml"

@@ -173,9 +173,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     done = subprocess.run([*program[:-1], "70000"], capture_output=True, timeout=10, check=False)
 
     assert done.returncode == 2
-    done = subprocess.run(
-        [*program[:-2], "--http", "18999,18999"], capture_output=True, timeout=10, check=False
-    )
+    done = subprocess.run([*program[:-2], "--http", "18999,18999"], capture_output=True, timeout=10, check=False)
     assert done.returncode == 1
     assert b"Address already in use" in done.stderr
     assert not (tmp_path / "ready").exists()

@@ -41,10 +41,7 @@ def test_every_request_is_answered_and_remembered(
 
             assert [reply[0] for reply in replies] == ["answer"] * 6
             assert {reply[3] for reply in replies} == {port}
-            assert (
-                max(reply[6] for reply in replies) == (1 if connection == "kept" else 3)
-                or connection == "new"
-            )
+            assert max(reply[6] for reply in replies) == (1 if connection == "kept" else 3) or connection == "new"
             answer = await ask(agent, {"op": "arrivals", "since": 0, "prefix": "q."})
             assert sorted(arrival[1] for arrival in answer["arrivals"]) == [f"q.{n}" for n in range(6)]
             assert {arrival[2] for arrival in answer["arrivals"]} == {step["protocol"]}
@@ -161,9 +158,7 @@ def test_pipelined_requests_and_connection_close(tmp_path: Path) -> None:
         async with serving(tmp_path) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.ports[0])
             request = b"GET /%d HTTP/1.1\r\nConnection: %s\r\nX-Smi-Id: r%d\r\n\r\n"
-            writer.write(
-                request % (1, b"keep-alive", 1) + request % (2, b"close", 2) + request % (3, b"close", 3)
-            )
+            writer.write(request % (1, b"keep-alive", 1) + request % (2, b"close", 2) + request % (3, b"close", 3))
             answer = (await reader.read()).decode()
             writer.close()
 

@@ -92,9 +92,7 @@ def test_what_is_not_the_exact_echo(tmp_path: Path, sent: bytes, expected: tuple
         (HEAD % b"200 OK" + b"content-length: 9\r\n\r\n", ("reset", 200)),
     ],
 )
-def test_a_reset_before_and_after_the_head(
-    tmp_path: Path, sent: bytes, expected: tuple[str, int | None]
-) -> None:
+def test_a_reset_before_and_after_the_head(tmp_path: Path, sent: bytes, expected: tuple[str, int | None]) -> None:
     """The status tells which."""
     assert outcome_of(tmp_path, sent, ending="reset") == expected
 
@@ -150,9 +148,7 @@ def test_no_address_and_no_route(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         agent = Agent(tmp_path)
-        assert [r[0] for r in await send(agent, host="no.such.name.invalid", port=1, count=2)] == [
-            "unresolved"
-        ] * 2
+        assert [r[0] for r in await send(agent, host="no.such.name.invalid", port=1, count=2)] == ["unresolved"] * 2
         assert [r[0] for r in await send(agent, host="", port=1)] != ["answer"]
 
     run(scenario())

@@ -19,9 +19,7 @@ def admit(store: Store, pod: Object) -> None:
     spec["serviceAccountName"] = spec["serviceAccount"] = name
     account = store.find("serviceaccounts", name, meta["namespace"])
     if account is None:
-        why = (
-            f'error looking up service account {meta["namespace"]}/{name}: serviceaccount "{name}" not found'
-        )
+        why = f'error looking up service account {meta["namespace"]}/{name}: serviceaccount "{name}" not found'
         raise ApiError.forbidden("pods", meta.get("name") or meta.get("generateName", ""), why)
     if account.get("imagePullSecrets") and not spec.get("imagePullSecrets"):
         spec["imagePullSecrets"] = copy_json(account)["imagePullSecrets"]

@@ -147,9 +147,7 @@ def _webhooks(configuration: Object, current: Object | None) -> Iterator[Cause]:
             problem = "Required value: must specify one of v1, v1beta1"
             yield required(f"{path}.admissionReviewVersions", problem)
         if len({"url", "service"} & set(webhook.get("clientConfig") or ())) != 1:
-            yield required(
-                f"{path}.clientConfig", "Required value: exactly one of url or service is required"
-            )
+            yield required(f"{path}.clientConfig", "Required value: exactly one of url or service is required")
 
 
 _CHECKS: dict[str, Check] = {

@@ -98,9 +98,7 @@ class ApiError(Exception):
 
     @classmethod
     def unsupported_media_type(cls, accepted: str) -> Self:
-        message = (
-            f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-        )
+        message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
         return cls(415, "UnsupportedMediaType", message)
 
     @classmethod

@@ -289,8 +289,7 @@ def _check_preconditions(row: Resource, meta: Object, wanted: Object) -> None:
     for field, shown in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         if wanted.get(field) not in (None, meta[field]):
             why = (
-                f"Precondition failed: {shown} in precondition: {wanted[field]}, "
-                f"{shown} in object meta: {meta[field]}"
+                f"Precondition failed: {shown} in precondition: {wanted[field]}, {shown} in object meta: {meta[field]}"
             )
             raise ApiError.conflict(row.name, meta["name"], why)
 

@@ -55,9 +55,7 @@ BUILT_IN: tuple[Resource, ...] = (
     Resource("", "v1", "secrets", "Secret"),
     Resource("", "v1", "serviceaccounts", "ServiceAccount", True, ("sa",)),
     Resource("", "v1", "events", "Event", True, ("ev",)),
-    Resource(
-        "apps", "v1", "deployments", "Deployment", True, ("deploy",), True, True, True, categories=("all",)
-    ),
+    Resource("apps", "v1", "deployments", "Deployment", True, ("deploy",), True, True, True, categories=("all",)),
     Resource("apps", "v1", "replicasets", "ReplicaSet", True, ("rs",), True, True, True, categories=("all",)),
     Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", generation=True),
     Resource("coordination.k8s.io", "v1", "leases", "Lease"),
@@ -66,9 +64,7 @@ BUILT_IN: tuple[Resource, ...] = (
     Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False),
     Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", False),
     Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", False, verbs=_CREATE_ONLY),
-    Resource(
-        "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False, verbs=_CREATE_ONLY
-    ),
+    Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False, verbs=_CREATE_ONLY),
     Resource(
         "authorization.k8s.io",
         "v1",

@@ -54,8 +54,7 @@ def label_selector(selector: Object | None) -> Callable[[Labels], bool]:
         return lambda labels: False
     equal = selector.get("matchLabels") or {}
     tests = [
-        _requirement(e["key"], e["operator"], e.get("values") or ())
-        for e in selector.get("matchExpressions") or ()
+        _requirement(e["key"], e["operator"], e.get("values") or ()) for e in selector.get("matchExpressions") or ()
     ]
     return lambda labels: match_labels(equal, labels) and all(t(labels) for t in tests)
 

@@ -32,9 +32,7 @@ _log = logging.getLogger(__name__)
 class _Server(web.Server):
     """Takes bodies as large as Kubernetes takes them."""
 
-    def _make_request(
-        self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
-    ) -> web.BaseRequest:
+    def _make_request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         loop = asyncio.get_running_loop()
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
 
@@ -97,9 +95,7 @@ class ApiServer:
         if len(parts) <= depth:
             return _json(200, describe(self._store.resources, parts, request.host))
         group, version, rest = group_version(parts)
-        return await self._on_resource(
-            request, resource_path(self._store.resources, group, version, rest), user
-        )
+        return await self._on_resource(request, resource_path(self._store.resources, group, version, rest), user)
 
     def _identify(self, request: web.BaseRequest) -> Identity:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

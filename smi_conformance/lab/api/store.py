@@ -172,9 +172,7 @@ class Store:
             return self._commit("DELETED", resource, replacement, current, dry_run)
         return self._commit("MODIFIED", resource, replacement, current, dry_run)
 
-    def merge(
-        self, resource: str, name: str, patch: Object, namespace: str = "", *, subresource: str = ""
-    ) -> Object:
+    def merge(self, resource: str, name: str, patch: Object, namespace: str = "", *, subresource: str = "") -> Object:
         """Update by an RFC 7386 patch, which may carry a resourceVersion as a condition."""
         merged = merge_patch(self.stored(resource, name, namespace), patch)
         assert isinstance(merged, dict)
@@ -227,9 +225,7 @@ class Store:
     def _check_unchanged(self, resource: str, current: Object, meta: Object) -> None:
         known = current["metadata"]
         if meta.get("uid") not in (None, "", known["uid"]):
-            why = (
-                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {known['uid']}"
-            )
+            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {known['uid']}"
             raise ApiError.conflict(resource, known["name"], why)
         if meta.get("resourceVersion") not in (None, "", known["resourceVersion"]):
             raise ApiError.stale(resource, known["name"])
@@ -253,9 +249,7 @@ class Store:
             meta["generation"] += 1
         return {**obj, "metadata": meta}
 
-    def _commit(
-        self, kind: str, resource: str, obj: Object, previous: Object | None, dry_run: bool
-    ) -> Object:
+    def _commit(self, kind: str, resource: str, obj: Object, previous: Object | None, dry_run: bool) -> Object:
         if dry_run:
             return copy_json(obj)
         self.version += 1

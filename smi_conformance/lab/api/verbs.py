@@ -146,9 +146,7 @@ class Verbs:
 
     async def _delete(self, call: Call) -> Answer:
         path, row = call.path, call.path.row
-        deleted, remains = await self._registry.delete(
-            row, path.name, path.namespace, call.user, _delete_options(call)
-        )
+        deleted, remains = await self._registry.delete(row, path.name, path.namespace, call.user, _delete_options(call))
         if remains or row.name in ("pods", "services"):
             return 200, deleted
         details = {

@@ -35,20 +35,6 @@ ENVOY = [
     *("--log-level", "warning", "--drain-strategy", "immediate", "--drain-time-s", "1"),
     "--reject-unknown-dynamic-fields",
 ]
-    "envoy",
-    "--config-path",
-    "/tmp/refmesh/bootstrap.json",
-    "--concurrency",
-    "1",
-    "--disable-hot-restart",
-    "--log-level",
-    "warning",
-    "--drain-strategy",
-    "immediate",
-    "--drain-time-s",
-    "1",
-    "--reject-unknown-dynamic-fields",
-]
 
 
 class Uncaptured(http.client.HTTPSConnection):

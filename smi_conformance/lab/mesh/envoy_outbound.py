@@ -24,9 +24,10 @@ def resources(outbound: Outbound, state: State) -> envoy.Resources:
     """Listener, clusters and routes for the calls of a client."""
     chains = [_http_chain(port) for port in outbound.ports if port.port.protocol == "http"]
     chains += [_tcp_chain(port) for port in outbound.ports if port.port.protocol == "tcp"]
-    chains += [_direct_chain(account, ips) for account, ips in outbound.direct.items()]
+    chains += [_direct_chain(account) for account in outbound.direct]
     default = {"filters": [envoy.tcp_proxy(cluster=PASSTHROUGH)]}
     listener = envoy.listener("outbound", envoy.OUTBOUND_PORT, chains, ["original_dst"], default)
+    listener |= _chain_by_address(outbound)
     http = any(port.port.protocol == "http" for port in outbound.ports)
     routes = [route_configuration(outbound)] if http else []
     return envoy.Resources(_clusters(outbound, state), [listener], routes)
@@ -48,10 +49,6 @@ def cluster_name(choice: Choice) -> str:
     return f"{choice.service}:{choice.port}" + (f"@{choice.target}" if choice.target else "")
 
 
-def _dialled(vip: str, port: int) -> Json:
-    return {"prefix_ranges": [{"address_prefix": vip, "prefix_len": 32}], "destination_port": port}
-
-
 def _http_chain(port: VirtualPort) -> Json:
     note = {"header": {"key": DESTINATION_HEADER, "value": "%DOWNSTREAM_LOCAL_ADDRESS%"}}
     mutation = {"append": note | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
@@ -69,20 +66,46 @@ def _tcp_chain(port: VirtualPort) -> Json:
     return _chain(port, envoy.tcp_proxy(weighted_clusters={"clusters": weighted}))
 
 
+def chain_name(port: VirtualPort) -> str:
+    """The filter chain of a Service port."""
+    return f"{port.service.name}:{port.port.number}"
+
+
 def _chain(port: VirtualPort, *filters: Json) -> Json:
-    match = _dialled(port.service.vip, port.port.number)
-    return {
-        "name": f"{port.service.name}:{port.port.number}",
-        "filter_chain_match": match,
-        "filters": list(filters),
-    }
+    return {"name": chain_name(port), "filters": list(filters)}
 
 
-def _direct_chain(account: Account, ips: Sequence[str]) -> Json:
+def _direct_chain(account: Account) -> Json:
     """Calls to the addresses of meshed pods are mutual TLS as well; the server's proxy takes requests apart."""
-    ranges = [{"address_prefix": ip, "prefix_len": 32} for ip in ips]
-    proxy = envoy.tcp_proxy(cluster=direct_name(account))
-    return {"name": direct_name(account), "filter_chain_match": {"prefix_ranges": ranges}, "filters": [proxy]}
+    name = direct_name(account)
+    return {"name": name, "filters": [envoy.tcp_proxy(cluster=name)]}
+
+
+def _chain_by_address(outbound: Outbound) -> Json:
+    """Which chain takes a connection: by address and port of a Service, else by the address of a pod.
+
+    Envoy's simpler way to choose, a match within each chain, would never look at the address of a pod for a port
+    that any Service has.
+    """
+    chosen: Json = {}
+    for port in outbound.ports:
+        by_port = chosen.setdefault(port.service.vip, _by("DestinationPortInput", {}))
+        matches = by_port["matcher"]["matcher_tree"]["exact_match_map"]["map"]
+        matches[str(port.port.number)] = _use(chain_name(port))
+    for account, ips in outbound.direct.items():
+        chosen |= dict.fromkeys(ips, _use(direct_name(account)))
+    matcher: Json = _by("DestinationIPInput", chosen)["matcher"]
+    return {"filter_chain_matcher": matcher} if chosen else {}
+
+
+def _by(key: str, choices: Json) -> Json:
+    kind = envoy.named("key", f"extensions.matching.common_inputs.network.v3.{key}")
+    return {"matcher": {"matcher_tree": {"input": kind, "exact_match_map": {"map": choices}}}}
+
+
+def _use(chain: str) -> Json:
+    kind = "type.googleapis.com/google.protobuf.StringValue"
+    return {"action": {"name": "chain", "typed_config": {"@type": kind, "value": chain}}}
 
 
 def direct_name(account: Account) -> str:

@@ -111,10 +111,11 @@ class Kubelet:
     ) -> AsyncIterator[bytes]:
         """The output of a container. Raises ApiError 404 or 400."""
         supervisor = self._container(namespace, pod, container)
-        path = supervisor.log(previous=previous)
-        if not path.exists():
-            raise ApiError.bad_request(_no_log(supervisor, pod, previous=previous))
-        return streams.follow(path, tail, supervisor.process if follow and not previous else None)
+        try:
+            log = supervisor.log(previous=previous).open("rb")
+        except FileNotFoundError:
+            raise ApiError.bad_request(_no_log(supervisor, pod, previous=previous)) from None
+        return streams.follow(log, tail, supervisor.process if follow and not previous else None)
 
     def _container(self, namespace: str, name: str, container: str) -> Supervisor:
         found = self._store.stored("pods", name, namespace)

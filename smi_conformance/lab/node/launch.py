@@ -54,15 +54,12 @@ class Recipe:
         """The log file of the run of that number."""
         return self._pod.directory / "logs" / self._name / f"{run}.log"
 
-    def program(self, image: Image, command: list[str] | None = None, *, terminal: bool = False) -> Program:
-        """The container's program, or another command in its place. Raises ConfigError."""
+    def program(self, image: Image) -> Program:
+        """The container's program. Raises ConfigError."""
         pod, spec = self._pod, self._spec
         variables = environment.build(pod.store, pod.object, spec, image.environment)
-        if terminal:
-            variables = {"TERM": "xterm"} | variables
-        argv = command or self._argv(image, variables)
         granted = capabilities.granted(spec.get("securityContext") or {})
-        return Program(argv, variables, spec.get("workingDir") or "/", granted, terminal)
+        return Program(self._argv(image, variables), variables, spec.get("workingDir") or "/", granted)
 
     def _argv(self, image: Image, variables: dict[str, str]) -> list[str]:
         words = [*(self._spec.get("command") or []), *(self._spec.get("args") or [])] or image.command

@@ -19,7 +19,7 @@ EXCL, CREATE, APPEND = 0x200, 0x400, 0x800
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NESTED = 0x8000
 
-RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE = 16, 17, 20, 24
+RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE = 16, 20, 24
 IFF_UP = 1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 18, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
@@ -71,7 +71,8 @@ class Netlink:
 
     def __init__(self, protocol: int) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
         self._socket.bind((0, 0))
         self._sequence = 0
 
@@ -153,11 +154,6 @@ def veth(name: str, peer: str, peer_namespace: int) -> Message:
 def link_up(index: int) -> Message:
     """Bring the interface up."""
     return Message(RTM_NEWLINK, _link_body(index, up=True))
-
-
-def link_delete(name: str) -> Message:
-    """Delete the interface (of a veth pair: both ends)."""
-    return Message(RTM_DELLINK, _link_body() + attr(IFLA_IFNAME, name))
 
 
 def address(index: int, ip: str, *, scope: int = RT_SCOPE_UNIVERSE) -> Message:

@@ -6,10 +6,8 @@ rules translate it there and back. Strict reverse-path filtering keeps a pod fro
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -23,14 +21,6 @@ API_IP = "10.96.0.1"
 DNS_IP = "10.96.0.10"
 _GATEWAY = "169.254.1.1"  # the node's end of every pair; link-local, never a source of traffic
 _RESERVED_POD_ADDRESSES = 2  # the network's own and the node's
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A pod's connection to the node."""
-
-    ip: str
-    interface: str
 
 
 class Network:
@@ -52,8 +42,12 @@ class Network:
         for name in ("conf/all/rp_filter", "conf/default/rp_filter", "ip_forward"):
             Path("/proc/sys/net/ipv4", name).write_text("1")
 
-    def attach(self, namespace: int) -> Attachment:
-        """Connect the fresh network namespace behind the fd and give it the next pod address."""
+    def attach(self, namespace: int) -> str:
+        """Connect the fresh network namespace behind the fd to the node; the pod's address.
+
+        The pair goes when the namespace goes: the kernel does that aside, while removing it by request would
+        hold up the caller for some 20 ms. Addresses are not used again, so nothing stale reaches another pod.
+        """
         number = self._next
         self._next += 1
         if number >= POD_RANGE.num_addresses - 1:
@@ -66,12 +60,7 @@ class Network:
             netlink.route(ip, 32, index, source=NODE_IP),
         )
         _configure_pod(namespace, ip)
-        return Attachment(ip, interface)
-
-    def detach(self, attachment: Attachment) -> None:
-        """Remove the pair; addresses are not used again, so nothing stale can reach another pod."""
-        with contextlib.suppress(OSError):
-            self._link.send(netlink.link_delete(attachment.interface))
+        return ip
 
 
 def _configure_pod(namespace: int, ip: str) -> None:

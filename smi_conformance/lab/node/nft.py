@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 
 from . import netlink
 from .netlink import Message, attr, nest
@@ -143,14 +144,18 @@ def rule(table: str, chain: str, *expressions: bytes) -> Message:
     return _message(_NEWRULE, body, netlink.CREATE | netlink.APPEND)
 
 
-def flush_rules(table: str) -> Message:
-    """flush table ip TABLE"""
-    return _message(_DELRULE, attr(1, table))
+def flush_chain(table: str, chain: str) -> Message:
+    """flush chain ip TABLE CHAIN"""
+    return _message(_DELRULE, attr(1, table) + attr(2, chain))
 
 
-def commit(link: netlink.Netlink, messages: Iterable[Message]) -> None:
-    """Apply the messages as one transaction: all or, with OSError, none."""
+def commit(link: netlink.Netlink, messages: Sequence[Message]) -> None:
+    """Apply the messages as one transaction: all or, with OSError, none.
+
+    Only the last is acknowledged, which happens after the commit; a refusal is told for whichever it concerns.
+    """
     batch = struct.pack(">BBH", 0, 0, 10)  # res_id: the subsystem nf_tables
     begin = Message(_BATCH_BEGIN, batch, wants_ack=False)
     end = Message(_BATCH_END, batch, wants_ack=False)
-    link.send(begin, *messages, end)
+    *others, last = messages
+    link.send(begin, *(replace(message, wants_ack=False) for message in others), last, end)

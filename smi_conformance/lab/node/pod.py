@@ -17,7 +17,7 @@ from . import network, status
 from .environment import ConfigError
 from .events import Recorder
 from .images import Images
-from .network import Attachment, Network
+from .network import Network
 from .runtime import ContainerRuntimeError, Runtime, Sandbox
 from .supervisor import Supervisor
 from .volumes import Volumes
@@ -54,12 +54,10 @@ class Pod:
         self.ip = ""
         self.etc: dict[str, str] = {}
         self._node, self._last_seen = node, pod
-        self._attachment: Attachment | None = None
         self._started = now()
         self._initialized = False
         self._over = False
         self._ending: asyncio.Task[None] | None = None
-        self._deadline = 0.0
         policy = pod["spec"].get("restartPolicy", "Always")
         self.init = [self._init_supervisor(spec, policy) for spec in pod["spec"].get("initContainers") or ()]
         self.containers = [Supervisor(self, spec, restart_policy=policy) for spec in pod["spec"]["containers"]]
@@ -126,8 +124,7 @@ class Pod:
         (self.directory / "shm").chmod(0o1777)
         hostname = self.object["spec"].get("hostname") or self.name
         self.sandbox = await self._make_sandbox(hostname)
-        self._attachment = self._node.network.attach(self.sandbox.net)
-        self.ip = self._attachment.ip
+        self.ip = self._node.network.attach(self.sandbox.net)
         self.etc = _etc_files(self.object, hostname, self.ip)
         self.changed()
         while True:
@@ -175,9 +172,6 @@ class Pod:
             task.cancel()
 
     def _release(self) -> None:
-        if self._attachment is not None:
-            self._node.network.detach(self._attachment)
-            self._attachment = None
         if hasattr(self, "sandbox"):
             self.sandbox.close()
             del self.sandbox

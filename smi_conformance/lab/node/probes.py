@@ -1,8 +1,8 @@
 """Startup, liveness and readiness probes of one container.
 
 The first probe comes at once after initialDelaySeconds. While a container is not ready (or not started) it is
-probed more often than periodSeconds says, first every 100 ms, so that readiness is seen early; those extra
-probes never count as failures.
+probed more often than periodSeconds says, every 100 ms at first and every second later, so that readiness is
+seen early; those extra probes never count as failures.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ Report = Callable[[str], None]
 
 _EAGER = 0.1  # seconds
 _EAGER_GROWTH = 1.3
+_LEAST_EAGER = 1.0  # seconds
 
 
 class Probe:
@@ -53,7 +54,7 @@ class Probe:
             await asyncio.sleep(self.period)
             return
         await asyncio.sleep(min(self._eager, self.period))
-        self._eager = min(self._eager * _EAGER_GROWTH, self.period)
+        self._eager = min(self._eager * _EAGER_GROWTH, _LEAST_EAGER)
 
 
 async def until_started(probe: Probe, unhealthy: Report) -> bool:

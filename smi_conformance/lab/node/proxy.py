@@ -1,14 +1,14 @@
 """Services of the lab: ClusterIPs, TCP and UDP, translated by nf_tables in the node's network namespace.
 
-The rules are written anew as one transaction after a change of Services or Endpoints; established TCP
-connections keep their endpoint, as with kube-proxy. There is no sessionAffinity, NodePort or load balancer.
+Each Service port has a chain that picks an endpoint; it changes in one transaction. Established TCP connections
+keep their endpoint, as with kube-proxy. There is no sessionAffinity, NodePort or load balancer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from smi_conformance.lab.api.store import Event, Object, Store
@@ -21,17 +21,32 @@ _PROTOCOLS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP}
 _ON_LOOPBACK = (network.API_IP, network.DNS_IP)
 _DEBOUNCE = 0.003  # seconds; the endpoints of a rollout change in bursts
 
+_TRANSACTION = 1 << 16  # bytes
+_CHAINS = {
+    "frontends": ("prerouting", "output"),
+    "without-endpoints": ("forward-filter", "output-filter"),
+    "hairpin": ("postrouting",),
+}
+
 Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Frontend:
-    """One port of a Service and where it leads now."""
+    """One port of a Service."""
 
     protocol: int
     ip: str
     port: int
-    backends: tuple[Address, ...]
+
+    @property
+    def chain(self) -> str:
+        """The chain that picks an endpoint."""
+        return f"{self.protocol}-{self.ip}-{self.port}"
+
+
+Backends = tuple[Address, ...]
+Services = dict[Frontend, Backends]
 
 
 class ServiceProxy:
@@ -40,14 +55,12 @@ class ServiceProxy:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._link = Netlink(NETLINK_NETFILTER)
-        self._written: tuple[Frontend, ...] = ()
-        self._chains: list[str] = []
-        self._generation = 0
+        self._written: Services = {}
         self._changed = asyncio.Event()
 
     def prepare(self) -> None:
-        """Make the table with its hooks; for the sake of packets in flight they stay when rules change."""
-        nft.commit(self._link, _table())
+        """Make the table with its hooks, and follow the store from now on."""
+        nft.commit(self._link, [*_table()])
         self._store.observe(self._observe)
         self._changed.set()
 
@@ -65,29 +78,23 @@ class ServiceProxy:
 
     def sync(self) -> None:
         """Write the rules for what the store holds now."""
-        frontends = tuple(_frontends(self._store))
-        if frontends == self._written:
+        wanted = dict(_services(self._store))
+        if wanted == self._written:
             return
-        self._generation += 1
-        chains = [f"service-{self._generation}-{number}" for number in range(len(frontends))]
-        nft.commit(self._link, _rules(frontends, chains, self._chains))
-        self._written, self._chains = (
-            frontends,
-            [c for c, f in zip(chains, frontends, strict=True) if f.backends],
-        )
+        for messages in _chunks(_chain_messages(wanted, self._written)):
+            nft.commit(self._link, messages)
+        nft.commit(self._link, [*_layout_messages(wanted, self._written)])
+        self._written = wanted
         self._forget_stale_flows()
 
     def _forget_stale_flows(self) -> None:
-        serving = {(f.ip, f.port): f.backends for f in self._written if f.protocol == socket.IPPROTO_UDP}
-        if not serving:
+        udp = {(f.ip, f.port): b for f, b in self._written.items() if f.protocol == socket.IPPROTO_UDP}
+        if not udp:
             return
-        stale = [
-            flow
-            for flow in conntrack.udp_flows(self._link)
-            if flow.dialled in serving and flow.answering not in serving[flow.dialled]
-        ]
-        for flow in stale:
-            conntrack.forget(self._link, flow)
+        flows = [flow for flow in conntrack.udp_flows(self._link) if flow.dialled in udp]
+        for flow in flows:
+            if flow.answering not in udp[flow.dialled]:
+                conntrack.forget(self._link, flow)
 
 
 def _table() -> Iterator[Message]:
@@ -97,11 +104,12 @@ def _table() -> Iterator[Message]:
     yield nft.base_chain(_TABLE, "postrouting", "nat", nft.POSTROUTING, nft.PRIORITY_SRCNAT)
     yield nft.base_chain(_TABLE, "forward-filter", "filter", nft.FORWARD, nft.PRIORITY_FILTER)
     yield nft.base_chain(_TABLE, "output-filter", "filter", nft.OUTPUT, nft.PRIORITY_FILTER)
-    yield nft.new_chain(_TABLE, "frontends")
-    yield nft.new_chain(_TABLE, "without-endpoints")
+    for chain, hooks in _CHAINS.items():
+        yield nft.new_chain(_TABLE, chain)
+        yield from (nft.rule(_TABLE, hook, nft.jump(chain)) for hook in hooks)
 
 
-def _frontends(store: Store) -> Iterator[Frontend]:
+def _services(store: Store) -> Iterator[tuple[Frontend, Backends]]:
     for service in store.walk("services"):
         ip = service["spec"].get("clusterIP")
         if not ip or ip == "None" or ip in _ON_LOOPBACK:
@@ -112,7 +120,7 @@ def _frontends(store: Store) -> Iterator[Frontend]:
             protocol = port.get("protocol", "TCP")
             if protocol in _PROTOCOLS:
                 backends = tuple(sorted(_backends(endpoints, port.get("name", ""), protocol)))
-                yield Frontend(_PROTOCOLS[protocol], ip, port["port"], backends)
+                yield Frontend(_PROTOCOLS[protocol], ip, port["port"]), backends
 
 
 def _backends(endpoints: Object, name: str, protocol: str) -> Iterator[Address]:
@@ -122,28 +130,49 @@ def _backends(endpoints: Object, name: str, protocol: str) -> Iterator[Address]:
                 yield from ((address["ip"], port["port"]) for address in subset.get("addresses") or ())
 
 
-def _rules(frontends: tuple[Frontend, ...], chains: list[str], old_chains: list[str]) -> Iterator[Message]:
-    """The transaction: every rule of the table goes, the new ones come."""
-    yield nft.flush_rules(_TABLE)
-    yield from (nft.delete_chain(_TABLE, chain) for chain in old_chains)
-    for hook in ("prerouting", "output"):
-        yield nft.rule(_TABLE, hook, nft.jump("frontends"))
-    for hook in ("forward-filter", "output-filter"):
-        yield nft.rule(_TABLE, hook, nft.jump("without-endpoints"))
-    for frontend, chain in zip(frontends, chains, strict=True):
-        yield from _frontend_rules(frontend, chain)
-    # A pod that reaches itself through a Service must not get a packet from its own address (hairpin).
-    for ip in sorted({ip for frontend in frontends for ip, _ in frontend.backends}):
-        yield nft.rule(_TABLE, "postrouting", nft.source(ip), nft.destination(ip), nft.snat(network.NODE_IP))
+def _chain_messages(wanted: Services, written: Services) -> Iterator[list[Message]]:
+    """For each frontend whose endpoints changed, what makes its chain pick among them."""
+    for frontend, backends in wanted.items():
+        if not backends or written.get(frontend) == backends:
+            continue
+        chain = frontend.chain
+        fresh = nft.flush_chain if written.get(frontend) else nft.new_chain
+        yield [fresh(_TABLE, chain), *_picks(chain, backends)]
 
 
-def _frontend_rules(frontend: Frontend, chain: str) -> Iterator[Message]:
-    match = (nft.destination(frontend.ip), nft.port(frontend.protocol, frontend.port))
-    if not frontend.backends:
-        yield nft.rule(_TABLE, "without-endpoints", *match, nft.reject())
-        return
-    yield nft.new_chain(_TABLE, chain)
-    yield nft.rule(_TABLE, "frontends", *match, nft.jump(chain, code=nft.NFT_GOTO))
-    for left, (ip, port) in zip(range(len(frontend.backends), 0, -1), frontend.backends, strict=True):
+def _picks(chain: str, backends: Backends) -> Iterator[Message]:
+    """The first of N with a chance of 1/N, else the first of the N-1 others, and so on."""
+    for left, (ip, port) in zip(range(len(backends), 0, -1), backends, strict=True):
         draw = (nft.one_in(left),) if left > 1 else ()
         yield nft.rule(_TABLE, chain, *draw, nft.dnat(ip, port))
+
+
+def _chunks(groups: Iterable[list[Message]]) -> Iterator[list[Message]]:
+    """Groups put together to transactions small enough for any socket; a group is never divided."""
+    chunk: list[Message] = []
+    for group in groups:
+        if chunk and sum(len(message.body) for message in chunk + group) > _TRANSACTION:
+            yield chunk
+            chunk = []
+        chunk = chunk + group
+    if chunk:
+        yield chunk
+
+
+def _layout_messages(wanted: Services, written: Services) -> Iterator[Message]:
+    """The transaction that leads packets to the chains as they are now, and drops chains of no use."""
+    for chain in ("frontends", "without-endpoints", "hairpin"):
+        yield nft.flush_chain(_TABLE, chain)
+    for frontend, backends in wanted.items():
+        match = (nft.destination(frontend.ip), nft.port(frontend.protocol, frontend.port))
+        if backends:
+            yield nft.rule(_TABLE, "frontends", *match, nft.jump(frontend.chain, code=nft.NFT_GOTO))
+        else:
+            yield nft.rule(_TABLE, "without-endpoints", *match, nft.reject())
+    # A pod that reaches itself through a Service must not get a packet from its own address (hairpin).
+    for ip in sorted({ip for backends in wanted.values() for ip, _ in backends}):
+        yield nft.rule(_TABLE, "hairpin", nft.source(ip), nft.destination(ip), nft.snat(network.NODE_IP))
+    for frontend, backends in written.items():
+        if backends and not wanted.get(frontend):
+            yield nft.flush_chain(_TABLE, frontend.chain)
+            yield nft.delete_chain(_TABLE, frontend.chain)

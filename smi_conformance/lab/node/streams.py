@@ -7,8 +7,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from pathlib import Path
+from typing import BinaryIO
 
 from .runtime import Process
 
@@ -196,31 +195,27 @@ class Command:
         self._output.close()
 
 
-def last_lines(path: Path, count: int | None) -> tuple[bytes, int]:
-    """The last `count` lines of the file (None: all), and the offset behind them."""
-    with suppress(FileNotFoundError):
-        data = path.read_bytes()
-        if count is None:
-            return data, len(data)
-        lines = data.splitlines(keepends=True)
-        return b"".join(lines[len(lines) - min(count, len(lines)) :]), len(data)
-    return b"", 0
+def _last_lines(data: bytes, count: int | None) -> bytes:
+    """The last `count` lines; None: all."""
+    if count is None:
+        return data
+    lines = data.splitlines(keepends=True)
+    return b"".join(lines[max(0, len(lines) - count) :])
 
 
-async def follow(path: Path, tail: int | None, process: Process | None) -> AsyncIterator[bytes]:
-    """The log file, then what is added to it while the process runs; no process: the file only."""
-    data, offset = last_lines(path, tail)
-    if data:
-        yield data
-    while process is not None:
-        ended = not process.running
-        with suppress(FileNotFoundError), path.open("rb") as log:
-            log.seek(offset)
-            data = log.read()
-        offset += len(data)
+async def follow(log: BinaryIO, tail: int | None, process: Process | None) -> AsyncIterator[bytes]:
+    """The log file, then what is added to it while the process runs; no process: the file only.
+
+    The file is open all the time: a pod's files may be removed as soon as its last process has ended.
+    """
+    with log:
+        data = _last_lines(log.read(), tail)
         if data:
             yield data
-        if ended:
-            return
-        data = b""
-        await asyncio.sleep(_FOLLOW_INTERVAL)
+        ended = process is None
+        while not ended:
+            await asyncio.sleep(_FOLLOW_INTERVAL)
+            ended = process is None or not process.running
+            data = log.read()
+            if data:
+                yield data

@@ -7,7 +7,7 @@ import secrets
 import signal
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smi_conformance.lab.api.store import Object, now
@@ -72,6 +72,7 @@ class Supervisor:
         self._stopping = False
         self._backoff = 0.0
         self._runs = 0
+        self._program: Program | None = None
 
     @property
     def running(self) -> bool:
@@ -153,6 +154,7 @@ class Supervisor:
         began = now()
         self.state.restarts, self._runs = self._runs, self._runs + 1
         self.state.container_id = f"lab://{secrets.token_hex(32)}"
+        self._program = program
         self.pod.events.normal(
             "Pulled", f'Container image "{self.spec["image"]}" already present on machine', self.name
         )
@@ -297,9 +299,10 @@ class Supervisor:
         process = self.process
         if process is None or not process.running:
             raise ContainerRuntimeError(f"container {self.name} is not running")
-        image = self.pod.images.find(self.spec["image"])
-        assert image is not None
-        program = self._recipe.program(image, argv, terminal=terminal)
+        assert self._program is not None
+        environment = {"TERM": "xterm"} if terminal else {}
+        environment |= self._program.environment
+        program = replace(self._program, argv=argv, environment=environment, terminal=terminal)
         plumbing = streams.Plumbing(stdin=stdin, terminal=terminal)
         try:
             started = await self.pod.runtime.exec(self.pod.sandbox, process, program, plumbing.child)

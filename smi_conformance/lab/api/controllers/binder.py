@@ -22,7 +22,5 @@ class Binder(Controller):
         if pod is None or is_dying(pod) or pod["spec"].get("nodeName"):
             return
         scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now()}
-        self.store.merge(
-            "pods", name, {"status": {"conditions": [scheduled]}}, namespace, subresource="status"
-        )
+        self.store.merge("pods", name, {"status": {"conditions": [scheduled]}}, namespace, subresource="status")
         self.store.merge("pods", name, {"spec": {"nodeName": NODE}}, namespace)

@@ -161,9 +161,7 @@ class Deployments(Controller):
 
     def _record_scaling(self, deployment: Object, replica_set: Object, direction: str) -> None:
         name, size = replica_set["metadata"]["name"], replica_set["spec"]["replicas"]
-        record(
-            self.store, deployment, "ScalingReplicaSet", f"Scaled {direction} replica set {name} to {size}"
-        )
+        record(self.store, deployment, "ScalingReplicaSet", f"Scaled {direction} replica set {name} to {size}")
 
     def _tidy(self, deployment: Object, old: list[Object]) -> None:
         """Forget revisions beyond the limit."""

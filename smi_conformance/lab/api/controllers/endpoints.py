@@ -78,9 +78,7 @@ class EndpointsOfServices(Controller):
         for index, (ports, pods) in enumerate(groups or [([], [])]):
             wanted = _slice(service, ports, pods)
             if index < len(known):
-                self.store.update(
-                    SLICES, {**wanted, "metadata": {**known[index]["metadata"], **wanted["metadata"]}}
-                )
+                self.store.update(SLICES, {**wanted, "metadata": {**known[index]["metadata"], **wanted["metadata"]}})
             else:
                 wanted["metadata"] |= {"name": f"{name}-{random_suffix()}", "generateName": f"{name}-"}
                 self.store.create(SLICES, wanted)

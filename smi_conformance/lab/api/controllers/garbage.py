@@ -49,9 +49,7 @@ class GarbageCollector(Controller):
 
     async def reconcile(self, key: Key) -> None:
         uid = key[1]
-        dependents = [
-            (place, obj) for place in sorted(self._dependents.get(uid, ())) if (obj := self._find(place))
-        ]
+        dependents = [(place, obj) for place in sorted(self._dependents.get(uid, ())) if (obj := self._find(place))]
         owner = self._find(self._alive[uid]) if uid in self._alive else None
         if owner is None:
             self._collect(uid, dependents)

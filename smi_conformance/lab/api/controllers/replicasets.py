@@ -112,11 +112,7 @@ class ReplicaSets(Controller):
         meta, template = replica_set["metadata"], replica_set["spec"]["template"]
         pod = {
             "metadata": {
-                **{
-                    k: v
-                    for k, v in template["metadata"].items()
-                    if k in ("labels", "annotations", "finalizers")
-                },
+                **{k: v for k, v in template["metadata"].items() if k in ("labels", "annotations", "finalizers")},
                 "generateName": f"{meta['name']}-",
                 "ownerReferences": [controlled_by(replica_set)],
             },
