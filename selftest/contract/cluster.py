@@ -51,7 +51,7 @@ SCHEMA: Object = {
 }
 
 
-def eventually(look: Callable[[], T], seconds: float = 30) -> T:
+def eventually(look: Callable[[], T | None], seconds: float = 30) -> T:
     """The first result of `look` that is true; errors of the API and of assertions count as not yet."""
     retrying = Retrying(
         stop=stop_after_delay(seconds),

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selftest.contract.cluster import Cluster, eventually
 from kubernetes import client, config
+
+from selftest.contract.cluster import Cluster, eventually
 
 KUBECONFIG = "SMI_CONTRACT_KUBECONFIG"
 

@@ -47,6 +47,16 @@ def until_ready(cluster: Cluster, namespace: str, name: str) -> client.V1Pod:
     return found
 
 
+def until_running(cluster: Cluster, namespace: str, name: str) -> None:
+    """A pod has its address before its containers run."""
+
+    def look() -> bool:
+        statuses = cluster.core.read_namespaced_pod(name, namespace).status.container_statuses
+        return bool(statuses) and all(s.state.running for s in statuses)
+
+    eventually(look, 60)
+
+
 def run(cluster: Cluster, namespace: str, name: str, *command: str, **options: Any) -> str:
     """What a command in the pod wrote."""
     with warnings.catch_warnings():
@@ -64,7 +74,7 @@ def process(cluster: Cluster, namespace: str, name: str, *command: str, **option
     try:
         yield running
     finally:
-        running.close()
+        running.sock.shutdown()  # close() leaves the socket open once the server has said goodbye
 
 
 def _stream(cluster: Cluster, namespace: str, name: str, command: Sequence[str], options: Object) -> Any:

@@ -75,7 +75,7 @@ def configuration(name: str, namespace: str, kind: str, bundle: str, **more: Any
     webhook = {
         "name": f"{name}.example.com",
         "clientConfig": {"service": service, "caBundle": bundle},
-        "rules": [{**rule, "resources": ["configmaps"]}],
+        "rules": [{**rule, "resources": ["configmaps", "pods"]}],
         "objectSelector": {"matchLabels": {"hooked": name}},
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
@@ -116,6 +116,21 @@ def test_mutating_webhook(cluster: Cluster, namespace: str, name: str, bundle: s
     assert eventually(attempt)
 
 
+def test_injected_container_is_completed(
+    cluster: Cluster, namespace: str, name: str, bundle: str, install: Any
+) -> None:
+    install("mutating", configuration(name, namespace, "mutate", bundle))
+    path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+
+    def sidecar() -> Object | None:
+        spec = cluster.request("POST", path, pod(name, hooked=name))["spec"]
+        return next((c for c in spec["containers"] if c["name"] == "sidecar"), None)
+
+    made = eventually(sidecar)
+    assert (made["imagePullPolicy"], made["terminationMessagePolicy"]) == ("IfNotPresent", "File")
+    assert [m["mountPath"].rpartition("/")[2] for m in made["volumeMounts"]] == ["serviceaccount"]
+
+
 def test_validating_webhook(cluster: Cluster, namespace: str, name: str, bundle: str, install: Any) -> None:
     install("validating", configuration(name, namespace, "validate", bundle))
     denial = eventually(lambda: refused(cluster, namespace, name, deny="create"))
@@ -149,9 +164,7 @@ def test_unreachable_webhook_fails(cluster: Cluster, namespace: str, name: str, 
     assert f'failed calling webhook "{name}.example.com"' in failure["message"]
 
 
-def test_unreachable_webhook_is_ignored(
-    cluster: Cluster, namespace: str, name: str, bundle: str, install: Any
-) -> None:
+def test_unreachable_webhook_is_ignored(cluster: Cluster, namespace: str, name: str, bundle: str, install: Any) -> None:
     broken = {"name": f"{name}-1.example.com", "clientConfig": {"url": "https://127.0.0.1:1/"}}
     body = configuration(name, namespace, "validate", bundle)
     ignored = {**body["webhooks"][0], **broken, "failurePolicy": "Ignore"}

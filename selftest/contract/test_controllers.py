@@ -11,12 +11,7 @@ from selftest.contract.cluster import Cluster, Widgets, eventually, fields, refu
 
 
 def exists(cluster: Cluster, namespace: str, name: str) -> bool:
-    try:
-        cluster.core.read_namespaced_config_map(name, namespace)
-    except ApiException as error:
-        assert error.status == 404
-        return False
-    return True
+    return bool(cluster.core.list_namespaced_config_map(namespace, field_selector=f"metadata.name={name}").items)
 
 
 def owned_by(owner: Any, name: str) -> dict[str, Any]:

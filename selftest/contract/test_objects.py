@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from selftest.contract.cluster import Cluster, fields, refusal
 from kubernetes.client import ApiException
+
+from selftest.contract.cluster import Cluster, fields, refusal
 
 
 def test_object_gets_identity(cluster: Cluster, namespace: str, name: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from selftest.contract.cluster import Cluster, refusal
 from kubernetes.client import ApiException
+
+from selftest.contract.cluster import Cluster, refusal
 
 MERGE = "application/merge-patch+json"
 JSON = "application/json-patch+json"

@@ -9,7 +9,7 @@ import pytest
 from kubernetes.client import ApiException
 
 from selftest.contract.cluster import Cluster, eventually, refusal
-from selftest.contract.pods import READY, container, pod, process, ready_pod, run, until_ready
+from selftest.contract.pods import READY, container, pod, process, ready_pod, run, until_ready, until_running
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,7 @@ def test_endpoints_follow_readiness(cluster: Cluster, namespace: str, service: s
     assert (address.target_ref.kind, address.target_ref.name) == ("Pod", f"{service}-a")
     assert [(p.name, p.port, p.protocol) for p in waiting.ports] == [("http", 8080, "TCP")]
 
+    until_running(cluster, namespace, f"{service}-a")
     run(cluster, namespace, f"{service}-a", "touch", READY)
     eventually(lambda: subset().addresses)
     ready = subset()

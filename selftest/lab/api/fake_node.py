@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from smi_conformance.lab.api.errors import ApiError
+from smi_conformance.lab.api.errors import ApiError, Object
 from smi_conformance.lab.api.store import Store
-
-NODE = "lab-node"
 
 
 class FakeProcess:
@@ -84,7 +82,7 @@ class FakeNode:
                 address += 1
                 self._start(pod, f"10.244.0.{address}")
 
-    def _start(self, pod: dict, address: str) -> None:  # type: ignore[type-arg]
+    def _start(self, pod: Object, address: str) -> None:
         meta = pod["metadata"]
         ready = "False" if meta["name"] in self.unready else "True"
         status = {

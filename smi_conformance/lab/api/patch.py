@@ -46,7 +46,7 @@ def patcher(content_type: str, body: Any, *, custom: bool) -> Callable[[Object],
     if content_type == MERGE_PATCH and isinstance(body, dict):
         return lambda obj: _merged(obj, body)
     if content_type == STRATEGIC_PATCH and isinstance(body, dict) and not custom:
-        return lambda obj: strategic_merge(copy_json(obj), body)
+        return lambda obj: strategic_merge(obj, body)
     accepted = [JSON_PATCH, MERGE_PATCH, *([] if custom else [STRATEGIC_PATCH])]
     if content_type in accepted:
         raise ApiError.bad_request(f"cannot unmarshal the patch as {content_type}")
@@ -62,12 +62,14 @@ def _merged(obj: Object, patch: Object) -> Object:
 def json_patch(obj: Object, operations: list[Object]) -> Object:
     """RFC 6902. Raises ApiError 422 when it does not apply, 400 when it is none."""
     try:
-        patched: Object = jsonpatch.apply_patch(obj, operations)
+        patched = jsonpatch.apply_patch(obj, operations)
     except jsonpatch.InvalidJsonPatch as error:
         raise ApiError.bad_request(str(error)) from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
         raise ApiError(422, "Invalid", message) from error
+    if not isinstance(patched, dict):
+        raise ApiError.bad_request("the patched document is no object")
     return patched
 
 
@@ -76,7 +78,7 @@ def strategic_merge(target: Object, patch: Object) -> Object:
     if patch.get("$patch") == "replace":
         return {k: _plain(v) for k, v in patch.items() if not k.startswith("$")}
     retained = patch.get("$retainKeys")
-    result: Object = target if retained is None else {k: v for k, v in target.items() if k in retained}
+    result = {k: v for k, v in target.items() if retained is None or k in retained}
     for key, value in patch.items():
         if not key.startswith("$"):
             _merge_field(result, key, value)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from smi_conformance.lab.api import accounts, checks, crds, services
 from smi_conformance.lab.api.admission import Admission, Request
@@ -17,6 +20,7 @@ from smi_conformance.lab.api.store import Store, copy_json
 from smi_conformance.lab.api.tokens import CONTROLLER, Identity
 from smi_conformance.lab.api.webhooks import WebhookClient
 
+_log = logging.getLogger(__name__)
 _ATTEMPTS = 5
 _KEPT_NAMESPACES = ("default", "kube-system", "kube-public")
 
@@ -60,12 +64,10 @@ class Registry:
         self._check_place(row, obj["metadata"])
         if row.status and row.name != "nodes":
             obj.pop("status", None)
-        obj = _prepare(row, obj)
-        if row.name == "pods":
-            accounts.admit(self.store, obj)
+        obj = self._prepare_new(row, obj)
         name = obj["metadata"].get("name", "")
         request = Request("CREATE", row, name, namespace, user, obj, dry_run=dry_run)
-        request = replace(request, obj=await self._admission.mutate(request, lambda o: _prepare(row, o)))
+        request = replace(request, obj=await self._admission.mutate(request, partial(self._prepare_new, row)))
         assert request.obj is not None
         self._validate(row, request.obj, None)
         self._complete(row, request.obj, None)
@@ -162,6 +164,13 @@ class Registry:
         await self._admission.validate(request)
         return request.obj
 
+    def _prepare_new(self, row: Resource, obj: Object) -> Object:
+        obj = _prepare(row, obj)
+        if row.name == "pods":
+            # Once more after every webhook: containers that it adds get the account's token too.
+            accounts.admit(self.store, obj)
+        return obj
+
     def _prepare_update(self, row: Resource, obj: Object, current: Object, subresource: str) -> Object:
         if subresource == "status":
             obj = {**current, "status": obj.get("status") or {}}
@@ -193,6 +202,10 @@ class Registry:
             raise ApiError.forbidden(row.name, name, why, [cause])
 
     def _validate(self, row: Resource, obj: Object, current: Object | None) -> None:
+        with _well_typed(row):
+            self._check(row, obj, current)
+
+    def _check(self, row: Resource, obj: Object, current: Object | None) -> None:
         name = obj["metadata"].get("name", "")
         causes = []
         if row.definition is not None:
@@ -233,8 +246,20 @@ def _prepare(row: Resource, obj: Object) -> Object:
         schema = row.definition["schema"]["openAPIV3Schema"]
         return default_object(prune_object(obj, schema), schema)
     obj = without_nulls(obj)
-    fill_defaults(row.name, obj)
+    with _well_typed(row):
+        fill_defaults(row.name, obj)
     return obj
+
+
+@contextmanager
+def _well_typed(row: Resource) -> Iterator[None]:
+    """Built-in types have no schema here: a list where a map belongs shows when it is used."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        _log.debug("malformed %s", row.kind, exc_info=True)
+        message = f"{row.kind} in version {row.api_version} cannot be handled as a {row.kind}: {error}"
+        raise ApiError.bad_request(message) from error
 
 
 def _named(row: Resource, obj: Object, namespace: str) -> Object:

@@ -66,6 +66,10 @@ class ApiServer:
                 await web.SockSite(runner, listening, ssl_context=context).start()
             await asyncio.get_running_loop().create_future()
         finally:
+            # Watches never end by themselves, and a client may never answer the end of TLS.
+            for connection in server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
             await runner.cleanup()
             await self._registry.webhooks.close()
 

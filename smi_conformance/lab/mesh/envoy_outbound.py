@@ -6,8 +6,6 @@ routes are in one route configuration, found by that address, which the proxy no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from smi_conformance.lab.mesh import envoy
 from smi_conformance.lab.mesh.envoy_inbound import header_matcher
 from smi_conformance.lab.mesh.model import Account, HeaderFilter, HttpMatch, Json, State

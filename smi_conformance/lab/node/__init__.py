@@ -1,0 +1,1 @@
+"""The node of the lab: sandbox, containers, network, Services, DNS and the kubelet."""
