@@ -42,7 +42,7 @@ class LocalError(Exception):
     """The pod itself could not send: no ports, no descriptors. It says nothing about the mesh."""
 
 
-class EndOfStream(Exception):  # noqa: N818 (an event, not an error)
+class EndOfStream(Exception):
     """The peer closed before a complete answer had come."""
 
 

@@ -29,7 +29,7 @@ def test_established(cluster: Cluster, widgets: Widgets) -> None:
 
 
 def test_discovery(cluster: Cluster, widgets: Widgets) -> None:
-    group = cluster.request("GET", f"/apis/{widgets.group}")
+    group = eventually(lambda: cluster.request("GET", f"/apis/{widgets.group}"))
     listed = cluster.request("GET", f"/apis/{widgets.group}/v1alpha1")
 
     assert [v["version"] for v in group["versions"]] == ["v1beta1", "v1alpha1"]

@@ -141,11 +141,15 @@ def test_endpoints_follow_readiness(cluster: Cluster, namespace: str, service: s
 
     until_running(cluster, namespace, f"{service}-a")
     run(cluster, namespace, f"{service}-a", "touch", READY)
-    eventually(lambda: subset().addresses)
-    ready = subset()
+
+    def ready_subset() -> Any:
+        found = subset()
+        return found if found and found.addresses else None
+
+    ready = eventually(ready_subset)
     assert (ready.addresses[0].ip, ready.not_ready_addresses) == (address.ip, None)
     cluster.core.delete_namespaced_pod(f"{service}-a", namespace)
-    eventually(lambda: not (subset() and subset().addresses))
+    assert eventually(lambda: ready_subset() is None)
 
 
 def test_deleted_pod_terminates_with_grace(cluster: Cluster, namespace: str, name: str) -> None:

@@ -78,6 +78,8 @@ class Node:
         self._kept = old if self.in_sync else {**self._kept, **old}
         self._target = target
         self._wanted = dict(_responses(target, self._kept))
+        # What is no longer wanted will not be asked for; a later order must not wait for an answer about it.
+        self._subscriptions = {topic: s for topic, s in self._subscriptions.items() if topic in self._wanted}
         self._wake()
         return True
 
@@ -106,7 +108,9 @@ class Node:
 
     async def poll(self, topic: Topic, version: str) -> Response | None:
         """The next answer to a proxy that has this version; None if there is no news for a while."""
-        subscription = self._subscriptions.setdefault(topic, Subscription())
+        subscription = self._subscriptions.get(topic) or Subscription()
+        if topic in self._wanted:
+            self._subscriptions[topic] = subscription
         if subscription.hear(version):
             self.nacks += 1
             LOG.warning("%s refuses %s %s", self.name, *topic)
