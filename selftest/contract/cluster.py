@@ -14,6 +14,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 T = TypeVar("T")
 Object = dict[str, Any]
 
+PATIENCE = 100.0
+"""Seconds. The garbage collector of a real cluster stands still for up to 30 s whenever a CRD comes or goes."""
+
 SCHEMA: Object = {
     "type": "object",
     "required": ["spec"],
@@ -51,7 +54,7 @@ SCHEMA: Object = {
 }
 
 
-def eventually(look: Callable[[], T | None], seconds: float = 30) -> T:
+def eventually(look: Callable[[], T | None], seconds: float = PATIENCE) -> T:
     """The first result of `look` that is true; errors of the API and of assertions count as not yet."""
     retrying = Retrying(
         stop=stop_after_delay(seconds),

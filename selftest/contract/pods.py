@@ -42,7 +42,7 @@ def until_ready(cluster: Cluster, namespace: str, name: str) -> client.V1Pod:
         conditions = {c.type: c.status for c in found.status.conditions or ()}
         return found if conditions.get("Ready") == "True" else None
 
-    found = eventually(look, 60)
+    found = eventually(look)
     assert found is not None
     return found
 
@@ -54,7 +54,7 @@ def until_running(cluster: Cluster, namespace: str, name: str) -> None:
         statuses = cluster.core.read_namespaced_pod(name, namespace).status.container_statuses
         return bool(statuses) and all(s.state.running for s in statuses)
 
-    eventually(look, 60)
+    eventually(look)
 
 
 def run(cluster: Cluster, namespace: str, name: str, *command: str, **options: Any) -> str:

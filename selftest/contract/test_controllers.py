@@ -103,7 +103,7 @@ def test_namespace_goes_with_everything_in_it(cluster: Cluster, widgets: Widgets
     eventually(lambda: not cluster.custom.list_namespaced_custom_object(*place)["items"])
     cluster.core.patch_namespaced_config_map("held", name, {"metadata": {"finalizers": None}})
     selector = f"metadata.name={name}"
-    eventually(lambda: not cluster.core.list_namespace(field_selector=selector).items, 60)
+    eventually(lambda: not cluster.core.list_namespace(field_selector=selector).items)
 
 
 def test_deployment_makes_replica_set(cluster: Cluster, namespace: str, name: str) -> None:

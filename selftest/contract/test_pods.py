@@ -133,7 +133,7 @@ def test_endpoints_follow_readiness(cluster: Cluster, namespace: str, service: s
         subsets = cluster.core.read_namespaced_endpoints(service, namespace).subsets or [None]
         return subsets[0]
 
-    waiting = eventually(subset, 60)
+    waiting = eventually(subset)
     assert waiting.addresses is None
     (address,) = waiting.not_ready_addresses
     assert (address.target_ref.kind, address.target_ref.name) == ("Pod", f"{service}-a")
@@ -179,7 +179,7 @@ def rolled_out(cluster: Cluster, namespace: str, name: str) -> Any:
         counts = {status.updated_replicas, status.replicas, status.available_replicas, status.ready_replicas}
         return found if seen and counts == {wanted} else None
 
-    return eventually(look, 90)
+    return eventually(look)
 
 
 def pods_of(cluster: Cluster, namespace: str, name: str) -> list[Any]:

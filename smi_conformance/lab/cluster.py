@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import select
@@ -173,11 +172,10 @@ def _request(kubeconfig: Path, path: str) -> bytes:
     """GET from the API as the administrator. Raises OSError."""
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
     request = urllib.request.Request(  # noqa: S310 (always https on 127.0.0.1)
         cluster["server"] + path, headers={"Authorization": f"Bearer {user['token']}"}
     )
-    context = ssl.create_default_context(cadata=ca)
+    context = ssl.create_default_context(cafile=kubeconfig.with_name(cluster["certificate-authority"]))
     handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     with urllib.request.build_opener(*handlers).open(request, timeout=_REQUEST_LIMIT) as response:
         data: bytes = response.read()

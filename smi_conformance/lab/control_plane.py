@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import secrets
@@ -64,8 +63,10 @@ def _dns_sockets() -> tuple[socket.socket, socket.socket]:
 
 
 def _write_kubeconfig(path: Path, ca_pem: str, token: str, port: int) -> None:
-    ca = base64.b64encode(ca_pem.encode()).decode()
-    server = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": ca}
+    # By name and not as data: clients copy data to a file of their own, which stays when they are killed.
+    authority = path.with_name("ca.crt")
+    authority.write_text(ca_pem)
+    server = {"server": f"https://127.0.0.1:{port}", "certificate-authority": authority.name}
     config = {
         "apiVersion": "v1",
         "kind": "Config",

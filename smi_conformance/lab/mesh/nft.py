@@ -14,9 +14,10 @@ NLMSG_ERROR = 2
 BATCH_BEGIN, BATCH_END = 0x10, 0x11
 NEW_TABLE, DEL_TABLE, NEW_CHAIN, NEW_RULE = 0xA00, 0xA02, 0xA03, 0xA06
 PREROUTING, OUTPUT = 0, 3
-BEFORE_DNAT = -100
+BEFORE_CONNTRACK, BEFORE_DNAT = -300, -100
 ACCEPT = 1
 MARK, IN_INTERFACE, OUT_INTERFACE, L4_PROTOCOL = 3, 6, 7, 16
+CT_ZONE, CT_ORIGINAL = 17, 0
 EQUAL, NOT_EQUAL = 0, 1
 
 
@@ -96,10 +97,26 @@ def redirect(port: int) -> bytes:
     return value + expression("redir", attribute(1, big(1)))
 
 
+def original_zone(zone: int) -> bytes:
+    """Track the connection, as its initiator sends it, apart from those of other zones."""
+    value = expression("immediate", attribute(1, big(1)), nest(2, attribute(1, struct.pack("H", zone))))
+    direction = attribute(3, bytes([CT_ORIGINAL]))
+    return value + expression("ct", attribute(2, big(CT_ZONE)), direction, attribute(4, big(1)))
+
+
 def nat_chain(table: str, name: str, hook: int) -> tuple[int, bytes]:
     """A NAT chain at a hook, as message."""
-    at = nest(4, attribute(1, big(hook)), attribute(2, big(BEFORE_DNAT)))
-    return NEW_CHAIN, attribute(1, table) + attribute(3, name) + at + attribute(7, "nat")
+    return _chain(table, name, hook, BEFORE_DNAT, "nat")
+
+
+def raw_chain(table: str, name: str, hook: int) -> tuple[int, bytes]:
+    """A chain that sees packets before their connection is looked up, as message."""
+    return _chain(table, name, hook, BEFORE_CONNTRACK, "filter")
+
+
+def _chain(table: str, name: str, hook: int, priority: int, kind: str) -> tuple[int, bytes]:
+    at = nest(4, attribute(1, big(hook)), attribute(2, big(priority)))
+    return NEW_CHAIN, attribute(1, table) + attribute(3, name) + at + attribute(7, kind)
 
 
 def rule(table: str, chain: str, *expressions: bytes) -> tuple[int, bytes]:
