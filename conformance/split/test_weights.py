@@ -16,11 +16,18 @@ UPDATES = [(100, 0), (90, 10), (50, 50), (0, 100)]
 def test_requests_follow_weights(split: Splitter, clients: Actors, weights: tuple[int, ...]) -> None:
     """Requests of a mesh client to the root service are spread over the backends in proportion to the weights."""
     root = split.across(weights)
-    for client in (clients.b, clients.a):
-        client.converges_on(root)
+    clients.a.converges_on(root)
 
     clients.a.sample(root).follows()
-    clients.b.sample(root, rough=True).follows()
+
+
+@requirement("SP-010")
+def test_every_client_pod_follows_weights(split: Splitter, clients: Actors) -> None:
+    """Requests of each mesh client pod are spread over the backends in proportion to the weights."""
+    root = split.across((90, 10))
+    for client in clients.in_the_mesh:
+        client.converges_on(root)
+        client.sample(root, rough=True).follows()
 
 
 @requirement("SP-013")

@@ -83,7 +83,7 @@ class Cluster:
 
     @contextmanager
     def kept_connection(self, client: str) -> Iterator[Any]:
-        """A client that asks once, waits for a line, and then asks 20 times on the same connection, 5 times on new ones."""
+        """A client that asks once, waits for a line, then asks 20 times on that connection and 5 times on new ones."""
         command = [self._kubectl, "-n", NS, "exec", "-i", f"deploy/{client}", "-c", "app", "--"]
         command += ["python3", "-c", program("kept")]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
@@ -136,7 +136,7 @@ def tcp_route(name: str, *ports: int) -> Json:
 
 
 def grant(name: str, destination: str, sources: str, *rules: str) -> Json:
-    """A TrafficTarget; sources are letters, rules that begin with `tcp` are TCPRoutes; `m` lives in the other namespace."""
+    """A TrafficTarget. Rules that begin with `tcp` are TCPRoutes; source `m` lives in the other namespace."""
     subjects = [
         {"kind": "ServiceAccount", "name": f"sa-{source}", "namespace": OTHER if source == "m" else NS}
         for source in sources.split()

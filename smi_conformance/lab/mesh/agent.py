@@ -65,11 +65,11 @@ class Agent:
         self._key = key.private_bytes(serialization.Encoding.PEM, pkcs8, plain).decode()
         request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
         self._csr = request.public_bytes(serialization.Encoding.PEM).decode()
-        self._ready = False
+        self._ready = self._stopping = False
         self._envoy: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
-        """Run until Envoy ends or the container is stopped; Envoy's exit code, 0 if it was asked to end."""
+        """Run until Envoy ends or the container is stopped; 0 only if it was asked to end."""
         RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
         signal.signal(signal.SIGTERM, self._stop)
         bootstrap = self._renew()
@@ -83,11 +83,12 @@ class Agent:
             except subprocess.TimeoutExpired:
                 self._renew()
             else:
-                return max(code, 0)
+                return 0 if self._stopping else abs(code) or 1
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         if self._envoy is None:
             sys.exit(0)
+        self._stopping = True
         self._envoy.terminate()
 
     def _renew(self) -> Any:

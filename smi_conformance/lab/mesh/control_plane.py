@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -20,7 +21,7 @@ from smi_conformance.lab.mesh.ca import Authority
 from smi_conformance.lab.mesh.events import Recorder
 from smi_conformance.lab.mesh.faults import FAULTS, Switches
 from smi_conformance.lab.mesh.generator import generate
-from smi_conformance.lab.mesh.kube import MERGE_PATCH, Informer, Kube, KubeError
+from smi_conformance.lab.mesh.kube import MERGE_PATCH, RETRY_SECONDS, Informer, Kube, KubeError
 from smi_conformance.lab.mesh.model import Json, Mistake, Name, State
 from smi_conformance.lab.mesh.server import Server
 from smi_conformance.lab.mesh.xds import Fleet
@@ -39,7 +40,8 @@ WATCHED = {
 }
 DEBOUNCE_SECONDS = 0.01
 STATUS_SECONDS = 0.02
-RENEW_SECONDS = 8 * 3600.0
+LOOK_SECONDS = 2.0
+API_ERRORS = (KubeError, aiohttp.ClientError, TimeoutError)
 LOG = logging.getLogger("control-plane")
 
 
@@ -51,7 +53,8 @@ class ControlPlane:
         self.authority = authority
         self.image = image
         self.state = State()
-        self.rebuilt = asyncio.Event()
+        self._news = asyncio.Event()
+        self._built = asyncio.Event()
         self._kube = kube
         self._recorder = Recorder(kube)
         self._dirty = asyncio.Event()
@@ -65,7 +68,7 @@ class ControlPlane:
     @property
     def ready(self) -> bool:
         """Whether everything is known and pods are being injected."""
-        return self._patched and self.rebuilt.is_set()
+        return self._patched and self._built.is_set()
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run, each until cancelled."""
@@ -79,7 +82,11 @@ class ControlPlane:
             self._dirty.clear()
             self._take_settings()
             self._build()
-            await self._patch_webhook()
+            try:
+                await self._patch_webhook()
+            except API_ERRORS as error:
+                LOG.warning("webhook not patched: %r", error)
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._dirty.set)
             await self._dirty.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
             if self._read_settings() == self._settings:
@@ -102,7 +109,9 @@ class ControlPlane:
         changed = self.fleet.aim(generate(self.state, self._switches))
         LOG.info("%d pods, %d of them with news", len(self.state.pods), changed)
         self._recorder.note(mistakes(self.state))
-        self.rebuilt.set()
+        self._built.set()
+        self._news.set()
+        self._news = asyncio.Event()
 
     async def _patch_webhook(self) -> None:
         bundle = base64.b64encode(self.authority.pem.encode()).decode()
@@ -120,14 +129,19 @@ class ControlPlane:
 
     async def _report_forever(self) -> None:
         told: dict[str, str] = {}
-        await self.rebuilt.wait()
+        await self._built.wait()
         while True:
             self.fleet.changed.clear()
             status = self._status()
-            if status != told:
-                await self._write_status(status)
-                told = status
-            await self.fleet.changed.wait()
+            try:
+                if status != told:
+                    await self._write_status(status)
+                    told = status
+            except API_ERRORS as error:
+                LOG.warning("status not written: %r", error)
+            # A proxy that went away without a word makes no noise: look from time to time.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.fleet.changed.wait(), LOOK_SECONDS)
             await asyncio.sleep(STATUS_SECONDS)
 
     def _status(self) -> dict[str, str]:
@@ -172,8 +186,7 @@ class ControlPlane:
                     for known in self.state.pods:
                         if known.name == pod:
                             return known.account
-                    self.rebuilt.clear()
-                    await self.rebuilt.wait()
+                    await self._news.wait()
         except TimeoutError:
             return None
 

@@ -71,7 +71,7 @@ class Kube:
 class Informer:
     """All objects of one resource, in the order of their creation. A resource that is not served is empty.
 
-    `changed` is called after every change with the time it was learned of.
+    `changed` is called after every change.
     """
 
     def __init__(self, kube: Kube, path: str, changed: Callable[[], None]) -> None:
@@ -92,7 +92,7 @@ class Informer:
             try:
                 await self._list_and_watch()
             except KubeError as error:
-                if error.code in (404, 403):
+                if error.code == 404:
                     self._replace({})
                 else:
                     LOG.warning("%s: %s", self._path, error)
