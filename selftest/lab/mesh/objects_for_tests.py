@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from smi_conformance.lab.mesh import objects
-from smi_conformance.lab.mesh.ca import Authority
 from smi_conformance.lab.mesh.model import Account, Json, Name, State
 
 NS = "shop"
-AUTHORITY = Authority.new()
 PORTS = (("http-8080", 8080), ("http-9090", 9090), ("tcp-7000", 7000), ("tcp-7001", 7001), ("tcp-7002", 7002))
 
 
@@ -128,7 +126,7 @@ def cluster(**other: Iterable[Json]) -> dict[str, list[Json]]:
 
 def state(posture: str = "deny", **other: Iterable[Json]) -> State:
     """The cluster as the mesh sees it."""
-    return objects.read(cluster(**other), posture=posture, ca=AUTHORITY.pem)
+    return objects.read(cluster(**other), posture=posture)
 
 
 def representative(posture: str = "deny", **other: Iterable[Json]) -> State:

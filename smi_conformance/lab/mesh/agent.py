@@ -59,7 +59,8 @@ class Agent:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._pod = {"namespace": environment["POD_NAMESPACE"], "pod": environment["POD_NAME"]}
-        self._tls = ssl.create_default_context(cadata=environment["REFMESH_CA"])
+        self._ca = environment["REFMESH_CA"]
+        self._tls = ssl.create_default_context(cadata=self._ca)
         key = ec.generate_private_key(ec.SECP256R1())
         pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         self._key = key.private_bytes(serialization.Encoding.PEM, pkcs8, plain).decode()
@@ -72,6 +73,7 @@ class Agent:
         """Run until Envoy ends or the container is stopped; 0 only if it was asked to end."""
         RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
         signal.signal(signal.SIGTERM, self._stop)
+        _write("ca.pem", self._ca)
         bootstrap = self._renew()
         _write("bootstrap.json", json.dumps(bootstrap))
         self._envoy = subprocess.Popen(ENVOY)

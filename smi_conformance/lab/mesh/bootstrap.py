@@ -13,7 +13,7 @@ ADMIN = "/tmp/refmesh/admin.sock"  # noqa: S108 private to the sidecar's contain
 MAX_REGEX_SIZE = 1_000_000
 
 
-def bootstrap(pod: Name, ca: str) -> Json:
+def bootstrap(pod: Name) -> Json:
     """Envoy's static configuration; every one names a new process in the node's metadata."""
     source = {"resource_api_version": "V3", "api_config_source": envoy.rest_source()}
     runtime = {
@@ -24,16 +24,16 @@ def bootstrap(pod: Name, ca: str) -> Json:
         "node": {"id": str(pod), "cluster": "smi-reference", "metadata": {"boot": secrets.token_hex(8)}},
         "admin": {"address": {"pipe": {"path": ADMIN}}},
         "dynamic_resources": {"lds_config": source, "cds_config": source},
-        "static_resources": {"clusters": [_control_plane(ca)]},
+        "static_resources": {"clusters": [_control_plane()]},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": runtime}]},
         "stats_config": {"stats_matcher": {"reject_all": True}},
     }
 
 
-def _control_plane(ca: str) -> Json:
+def _control_plane() -> Json:
     address = {"socket_address": {"address": f"{CONTROL_PLANE}.cluster.local.", "port_value": PORT}}
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
-    tls = envoy.upstream_tls(ca, [], CONTROL_PLANE)
+    tls = envoy.upstream_tls([], CONTROL_PLANE)
     validation = tls["typed_config"]["common_tls_context"]["validation_context"]
     validation["match_typed_subject_alt_names"] = [{"san_type": "DNS", "matcher": {"exact": CONTROL_PLANE}}]
     return envoy.cluster(

@@ -105,7 +105,7 @@ class ControlPlane:
 
     def _build(self) -> None:
         items = {name: informer.items for name, informer in self._informers.items()}
-        self.state = objects.read(items, posture=self._settings.posture, ca=self.authority.pem)
+        self.state = objects.read(items, posture=self._settings.posture)
         changed = self.fleet.aim(generate(self.state, self._switches))
         LOG.info("%d pods, %d of them with news", len(self.state.pods), changed)
         self._recorder.note(mistakes(self.state))

@@ -11,7 +11,8 @@ TYPE = "type.googleapis.com/envoy."
 OUTBOUND_PORT, INBOUND_PORT = 15001, 15006
 #: Marks of the proxy's own connections, which the capture rules let pass: to other pods, and to its application.
 OUTBOUND_MARK, INBOUND_MARK = 0x539, 0x53A
-IDENTITY_FILE = "/tmp/refmesh/identity.json"  # noqa: S108 private to the sidecar's container
+#: Files of the agent's, private to the sidecar's container: the proxy's own certificate, and the mesh's CA.
+IDENTITY_FILE, CA_FILE = "/tmp/refmesh/identity.json", "/tmp/refmesh/ca.pem"  # noqa: S108
 #: The server name by which proxies know each other's TLS from an application's own.
 SERVER_NAME = "smi-reference.mesh"
 INTERNAL_HEADER = "x-smi-reference-"
@@ -71,23 +72,23 @@ def string_matcher(pattern: str) -> Json:
     return {"prefix": pattern.removesuffix("*")} if pattern.endswith("*") else {"exact": pattern}
 
 
-def _tls_common(ca: str, sans: list[Json]) -> Json:
-    validation: Json = {"trusted_ca": {"inline_string": ca}}
+def _tls_common(sans: list[Json]) -> Json:
+    validation: Json = {"trusted_ca": {"filename": CA_FILE}}
     if sans:
         validation["match_typed_subject_alt_names"] = sans
     return {"tls_certificate_sds_secret_configs": [identity()], "validation_context": validation}
 
 
-def upstream_tls(ca: str, sources: Sequence[str], server_name: str = SERVER_NAME) -> Json:
+def upstream_tls(sources: Sequence[str], server_name: str = SERVER_NAME) -> Json:
     """Mutual TLS towards a server with one of the identities."""
     kind = "extensions.transport_sockets.tls.v3.UpstreamTlsContext"
-    return named("tls", kind, sni=server_name, common_tls_context=_tls_common(ca, san_matchers(sources)))
+    return named("tls", kind, sni=server_name, common_tls_context=_tls_common(san_matchers(sources)))
 
 
-def downstream_tls(ca: str, sources: Sequence[str]) -> Json:
+def downstream_tls(sources: Sequence[str]) -> Json:
     """Mutual TLS for clients with one of the identities."""
     kind = "extensions.transport_sockets.tls.v3.DownstreamTlsContext"
-    common = _tls_common(ca, san_matchers(sources))
+    common = _tls_common(san_matchers(sources))
     return named("tls", kind, require_client_certificate=True, common_tls_context=common)
 
 

@@ -19,20 +19,20 @@ RBAC = "extensions.filters.http.rbac.v3.RBAC"
 OVERRIDE_HEADER = "x-http-method-override"
 
 
-def resources(inbound: Inbound, ca: str) -> envoy.Resources:
+def resources(inbound: Inbound) -> envoy.Resources:
     """Listener, cluster and routes for what a pod lets in."""
     names = filter_names(inbound)
     chains = [chain({"destination_port": envoy.INBOUND_PORT})]  # the proxy itself: leads nowhere
-    chains += [http_chain(port, names, ca) for port in sorted(inbound.http_ports)]
+    chains += [http_chain(port, names) for port in sorted(inbound.http_ports)]
     # A proxy asks only for the routes that a listener names.
     routes = [route_configuration("inbound", inbound.http)] if inbound.http_ports else []
     if inbound.plain is not None and inbound.http_ports:
         chains += [plain_http_chain(port, inbound.plain_codec) for port in sorted(inbound.http_ports)]
         routes.append(route_configuration("plain", (inbound.plain,)))
     for port, rule in sorted(inbound.tcp.items()):
-        chains += tcp_chains(port, rule, ca)
+        chains += tcp_chains(port, rule)
     if inbound.open:
-        chains.append(open_chain(ca))
+        chains.append(open_chain())
     default = chain({}, to_application()) if inbound.open else None
     made = envoy.listener("inbound", envoy.INBOUND_PORT, chains, ["original_dst", "tls_inspector"], default)
     # A server that speaks first gets no byte to tell plain text from TLS by: plain text it is, where that is allowed.
@@ -67,11 +67,11 @@ def mesh_tls(port: int | None = None) -> Json:
     return match | ({"destination_port": port} if port else {})
 
 
-def http_chain(port: int, filters: Sequence[str], ca: str) -> Json:
+def http_chain(port: int, filters: Sequence[str]) -> Json:
     """Requests over mutual TLS. The filters deny everything until the routes bring their rules."""
     rbac = [envoy.named(name, RBAC, rules={"action": "ALLOW"}) for name in filters]
     manager = envoy.http_manager("inbound", rbac, normalize_path=True)
-    return chain(mesh_tls(port), manager, tls=envoy.downstream_tls(ca, [ANYONE]))
+    return chain(mesh_tls(port), manager, tls=envoy.downstream_tls([ANYONE]))
 
 
 def plain_http_chain(port: int, codec: str) -> Json:
@@ -81,12 +81,12 @@ def plain_http_chain(port: int, codec: str) -> Json:
     return chain({"destination_port": port}, manager)
 
 
-def tcp_chains(port: int, rule: TcpPort, ca: str) -> list[Json]:
+def tcp_chains(port: int, rule: TcpPort) -> list[Json]:
     """Nobody allowed: no chain, and Envoy closes the connection."""
     chains = []
     if rule.sources:
         to_app = to_application(_decided_first(rule))
-        chains.append(chain(mesh_tls(port), to_app, tls=envoy.downstream_tls(ca, rule.sources)))
+        chains.append(chain(mesh_tls(port), to_app, tls=envoy.downstream_tls(rule.sources)))
     if rule.plain:
         chains.append(chain({"destination_port": port}, to_application()))
     return chains
@@ -107,9 +107,9 @@ def to_application(fields: Json | None = None) -> Json:
     return envoy.tcp_proxy(cluster=APPLICATION, **(fields or {}))
 
 
-def open_chain(ca: str) -> Json:
+def open_chain() -> Json:
     """Calls of other proxies to ports that no Service names, in the permissive posture."""
-    return chain(mesh_tls(), to_application(), tls=envoy.downstream_tls(ca, [ANYONE]))
+    return chain(mesh_tls(), to_application(), tls=envoy.downstream_tls([ANYONE]))
 
 
 def route_configuration(name: str, sets: Sequence[Sequence[HttpRule]]) -> Json:

@@ -112,7 +112,7 @@ def direct_name(account: Account) -> str:
 
 
 def _direct_cluster(account: Account, state: State) -> Json:
-    tls = envoy.upstream_tls(state.ca, [account.spiffe])
+    tls = envoy.upstream_tls([account.spiffe])
     return envoy.original_destination(direct_name(account), envoy.OUTBOUND_MARK, transport_socket=tls)
 
 
@@ -126,7 +126,7 @@ def service_cluster(choice: Choice, state: State) -> Json:
         {
             "name": str(account),
             "match": {"account": str(account)},
-            "transport_socket": envoy.upstream_tls(state.ca, [account.spiffe]),
+            "transport_socket": envoy.upstream_tls([account.spiffe]),
         }
         for account in known
     ]

@@ -203,7 +203,7 @@ def pod_ip_not_intercepted(inbound: Inbound, _state: State) -> Inbound:
 
 
 @fault("TA-041/pod-ip-not-intercepted", BY_ADDRESS, "outbound")
-def pod_ip_not_intercepted_by_client(outbound: Outbound, _state: State, _pod: Pod) -> Outbound:
+def pod_ip_not_intercepted_by_client(outbound: Outbound, _state: State) -> Outbound:
     return replace(outbound, direct={})
 
 

@@ -92,7 +92,7 @@ def with_split_choices(
 
 
 @fault("SP-010/decoy-leak", "2 % of the split requests go to the root's own selection", "outbound")
-def decoy_leak(outbound: Outbound, _state: State, _pod: Pod) -> Outbound:
+def decoy_leak(outbound: Outbound, _state: State) -> Outbound:
     def leaking(port: VirtualPort, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
         total = sum(choice.weight for choice in choices)
         kept = (replace(choice, weight=choice.weight * 98) for choice in choices)
@@ -193,12 +193,12 @@ def own_selection(port: VirtualPort, match: HttpMatch | None = None) -> Branch:
 
 
 @fault("SP-020/short-name-only", "only requests with the root's short name as Host are split", "outbound")
-def short_name_only(outbound: Outbound, _state: State, _pod: Pod) -> Outbound:
+def short_name_only(outbound: Outbound, _state: State) -> Outbound:
     return only_for_host(outbound, lambda root: root.name + PORT)
 
 
 @fault("SP-020/fqdn-only", "only requests with the root's full name as Host are split", "outbound")
-def fqdn_only(outbound: Outbound, _state: State, _pod: Pod) -> Outbound:
+def fqdn_only(outbound: Outbound, _state: State) -> Outbound:
     return only_for_host(outbound, lambda root: rf"{root.name}\.{root.namespace}\.svc\.cluster\.local{PORT}")
 
 
@@ -209,7 +209,7 @@ def other_namespaces_bypass(state: State, pod: Pod) -> State:
 
 
 @fault("SP-020/port-in-host-misses", "requests whose Host carries a port are not split", "outbound")
-def port_in_host_misses(outbound: Outbound, _state: State, _pod: Pod) -> Outbound:
+def port_in_host_misses(outbound: Outbound, _state: State) -> Outbound:
     with_port = HttpMatch(headers=(HeaderFilter(":authority", ".*:[0-9]+"),))
 
     def missed(port: VirtualPort) -> VirtualPort:
@@ -271,7 +271,7 @@ class OneUpdateBehind:
 
 
 @fault("SP-053/shared-target-port", "all backends are called on the first one's container port", "outbound")
-def shared_target_port(outbound: Outbound, state: State, _pod: Pod) -> Outbound:
+def shared_target_port(outbound: Outbound, state: State) -> Outbound:
     def shared(_port: VirtualPort, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
         target = target_of(state, choices[0])
         return tuple(replace(choice, target=target) for choice in choices)
@@ -280,7 +280,7 @@ def shared_target_port(outbound: Outbound, state: State, _pod: Pod) -> Outbound:
 
 
 @fault("SP-053/service-port-as-pod-port", "backends are called on the Service's port number", "outbound")
-def service_port_as_pod_port(outbound: Outbound, _state: State, _pod: Pod) -> Outbound:
+def service_port_as_pod_port(outbound: Outbound, _state: State) -> Outbound:
     return with_split_choices(outbound, lambda _p, choices: tuple(replace(c, target=c.port) for c in choices))
 
 
@@ -291,7 +291,7 @@ class ChangedTargetPortMissed:
     def __init__(self) -> None:
         self._first: dict[tuple[str, int], int] = {}
 
-    def __call__(self, outbound: Outbound, state: State, _pod: Pod) -> Outbound:
+    def __call__(self, outbound: Outbound, state: State) -> Outbound:
         return with_split_choices(outbound, lambda _p, choices: tuple(self._kept(state, c) for c in choices))
 
     def _kept(self, state: State, choice: Choice) -> Choice:

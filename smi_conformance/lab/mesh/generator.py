@@ -11,23 +11,27 @@ from smi_conformance.lab.mesh.snapshot import Snapshot, snapshot
 
 def generate(state: State, switches: Switches) -> dict[Name, Snapshot]:
     """The configuration of the proxy of each meshed pod."""
-    if switches:
-        state = switches.state(state)
-        return {pod.name: snapshot(faulty(state, pod, switches)) for pod in state.pods if pod.meshed}
+    state = switches.state(state)
+    meshed = [pod for pod in state.pods if pod.meshed]
+    if switches.per_client:
+        return {pod.name: snapshot(of_one(state, pod, switches)) for pod in meshed}
     # Where calls go is the same for all clients: made once.
-    outbound = snapshot(envoy_outbound.resources(splits.outbound(state), state))
-    return {pod.name: outbound | snapshot(_inbound(state, pod)) for pod in state.pods if pod.meshed}
+    outbound = snapshot(_outbound(state, switches))
+    return {pod.name: outbound | snapshot(_inbound(state, pod, switches)) for pod in meshed}
 
 
-def _inbound(state: State, pod: Pod) -> Resources:
-    return envoy_inbound.resources(policy.inbound(state, pod), state.ca)
+def _inbound(state: State, pod: Pod, switches: Switches) -> Resources:
+    return envoy_inbound.resources(switches.inbound(policy.inbound(state, pod), state))
 
 
-def faulty(state: State, pod: Pod, switches: Switches) -> Resources:
-    """What one proxy gets from a mesh with defects; `state` has been through the switches' own stage for it."""
+def _outbound(state: State, switches: Switches) -> Resources:
+    return envoy_outbound.resources(switches.outbound(splits.outbound(state), state), state)
+
+
+def of_one(state: State, pod: Pod, switches: Switches) -> Resources:
+    """The configuration of one pod's proxy, made from the state that the switches made of the cluster's."""
     view = switches.view(state, pod)
-    server = envoy_inbound.resources(switches.inbound(policy.inbound(view, pod), view), view.ca)
-    client = envoy_outbound.resources(switches.outbound(splits.outbound(view), view, pod), view)
+    client, server = _outbound(view, switches), _inbound(view, pod, switches)
     merged = Resources(
         [*client.clusters, *server.clusters],
         [*client.listeners, *server.listeners],

@@ -156,7 +156,6 @@ class State:
     tcp_routes: Mapping[Name, frozenset[int] | None] = field(default_factory=dict)
     splits: tuple[Split, ...] = ()
     posture: str = "deny"
-    ca: str = ""
     mistakes: tuple[Mistake, ...] = ()
 
     def pods_of(self, service: Service) -> list[Pod]:

@@ -34,7 +34,7 @@ CLUSTER_SUFFIXES = ("", ".svc", ".svc.cluster.local")
 Objects = Mapping[str, Sequence[Json]]
 
 
-def read(objects: Objects, *, posture: str = "deny", ca: str = "") -> State:
+def read(objects: Objects, *, posture: str = "deny") -> State:
     """All objects as one state. Objects that make no sense are left out and become mistakes."""
     mistakes: list[Mistake] = []
 
@@ -54,7 +54,6 @@ def read(objects: Objects, *, posture: str = "deny", ca: str = "") -> State:
         tcp_routes=dict(routes),
         splits=tuple(all_of("trafficsplits.split.smi-spec.io", _split)),
         posture=posture,
-        ca=ca,
         mistakes=tuple(mistakes),
     )
 

@@ -83,8 +83,7 @@ class Server:
             certificate = self._plane.authority.sign_csr(asked["csr"].encode(), spiffe)
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        pem = self._plane.authority.pem
-        return web.json_response({"certificate": certificate, "bootstrap": bootstrap(pod, pem)})
+        return web.json_response({"certificate": certificate, "bootstrap": bootstrap(pod)})
 
     async def _synced(self, request: web.Request) -> web.Response:
         asked = await request.json()

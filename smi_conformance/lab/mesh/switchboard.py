@@ -46,8 +46,10 @@ class Switches:
             name: kept.get(name) or _instances(name) for name in names
         }
 
-    def __bool__(self) -> bool:
-        return bool(self._active)
+    @property
+    def per_client(self) -> bool:
+        """Whether clients may differ in where their calls go."""
+        return bool(self._changes("view") or self._changes("proxy"))
 
     def _changes(self, stage: Stage) -> list[Change]:
         return [change for changes in self._active.values() for at, change in changes if at == stage]
@@ -70,10 +72,10 @@ class Switches:
             inbound = change(inbound, state)
         return inbound
 
-    def outbound(self, outbound: Outbound, state: State, pod: Pod) -> Outbound:
-        """Where a pod's calls go, after all changes to it."""
+    def outbound(self, outbound: Outbound, state: State) -> Outbound:
+        """Where calls go, after all changes to it."""
         for change in self._changes("outbound"):
-            outbound = change(outbound, state, pod)
+            outbound = change(outbound, state)
         return outbound
 
     def proxy(self, resources: Resources, state: State, pod: Pod) -> Resources:
