@@ -66,9 +66,7 @@ class Arrivals:
         """Arrivals from number `seq` on whose id starts with the prefix. Raises GapError."""
         oldest = self.next - len(self._ring)
         if seq < oldest:
-            raise GapError(
-                f"arrivals {seq} to {oldest - 1} are gone: only the last {len(self._ring)} are kept"
-            )
+            raise GapError(f"arrivals {seq} to {oldest - 1} are gone: only the last {len(self._ring)} are kept")
         late = itertools.islice(self._ring, seq - oldest, None)
         return [arrival for arrival in late if arrival[1].startswith(prefix)]
 

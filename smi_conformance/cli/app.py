@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -192,7 +190,6 @@ def run(
         deadlines=validate.seconds(validate.pairs("--deadline", deadline or ())),
         kubeconfig=kubeconfig,
         context=context,
-        command=["smi-conformance", *map(shlex.quote, sys.argv[1:])],
     )
     return runner.run(validate.options(options))
 

@@ -39,7 +39,6 @@ def verify(folder: Folder) -> int:
             report=Path(scratch),
             seed=start.seed,
             deadlines=start.deadlines,
-            command=["smi-conformance", "report", "verify", str(folder)],
         )
         code = runner.run(validate.options(options))
         if code in (problems.USAGE, problems.HARNESS, problems.INTERRUPTED) and code != told.run.exit:

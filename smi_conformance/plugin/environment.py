@@ -14,13 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
 from smi_conformance import __version__
 from smi_conformance.cluster.backends import Backend, open_backend
-from smi_conformance.cluster.facts import cluster_facts
+from smi_conformance.cluster.facts import cluster_facts, images
 from smi_conformance.cluster.journal import Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.port import ClusterError, Ref
-from smi_conformance.cluster.reaper import Reaper, remove
+from smi_conformance.cluster.reaper import LABEL, Reaper, remove
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import SUITE
@@ -47,6 +51,17 @@ class Environment:
         kubeconfig = str(self.backend.kubeconfig) if self.backend and self.backend.kubeconfig else None
         context = self.backend.context if self.backend else None
         return {"run": self.run, "kubeconfig": kubeconfig, "context": context, "seed": self.options.seed}
+
+    def images(self) -> dict[str, str]:
+        """Image to digest, of the workload and the mesh; nothing when the cluster cannot tell any more."""
+        if not self.backend:
+            return {}
+        try:
+            api = self.backend.api()
+            own = client.CoreV1Api(api).list_namespace(label_selector=f"{LABEL}={self.run}", _request_timeout=10).items
+            return images(api, [*(n.metadata.name for n in own), *self.options.profile.namespaces])
+        except (ApiException, HTTPError, OSError):
+            return {}
 
     def close(self, progress: Progress) -> None:
         """Remove what the run made, and end what it started. Raises ClusterError when something stays."""
@@ -157,7 +172,7 @@ def _started(environment: Environment) -> dict[str, Any]:
         "posture": options.posture, "rigor": options.rigor, "seed": options.seed, "workers": options.workers,
         "api": options.versions, "faults": list(options.faults), "filter": list(options.requirements),
         "deadlines": limits.to_json(), "raised": limits.raised(), "default_deadlines": Deadlines().to_json(),
-        "command": " ".join(options.command), "who": None,
+        "command": options.command, "who": None,
     }  # fmt: skip
 
 

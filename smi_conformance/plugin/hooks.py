@@ -302,10 +302,18 @@ class Controller:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._note_images()
         self._close()
         if self.log and self.environment and self.environment.started:
             self._finish_log(self._status())
         session.exitstatus = self._status()
+
+    def _note_images(self) -> None:
+        """Which images ran, by digest: known only now that there are pods."""
+        if self.log and self.environment and self.verdicts:
+            for image, digest in self.environment.images().items():
+                text = f"image {image}: {digest or 'no digest told'}"
+                self.log.write({"event": "note", "time": _now(), "level": "info", "text": text})
 
     def _status(self) -> int:
         return exit_status(self.verdicts, interrupted=self._interrupted, broken=bool(self.broken))

@@ -73,7 +73,7 @@ def options_of(config: pytest.Config) -> RunOptions:
             api={k: str(v) for k, v in _pairs("--api", get("api"))}, posture=get("posture"), rigor=get("rigor"),
             faults=tuple(get("fault")), report=Path(get("report")), workers=get("numprocesses", 0) or 0,
             keep=get("keep"), seed=get("seed"), kubeconfig=Path(get("kubeconfig")) if get("kubeconfig") else None,
-            context=get("kube_context"), command=["pytest", *config.invocation_params.args],
+            context=get("kube_context"),
             deadlines={k: _seconds(k, v) for k, v in _pairs("--deadline", get("deadline"))},
         ).checked()  # fmt: skip
     except UsageError as error:

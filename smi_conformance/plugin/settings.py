@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +43,6 @@ class RunOptions:
     deadlines: dict[str, float] = field(default_factory=dict)
     kubeconfig: Path | None = None
     context: str | None = None
-    command: list[str] = field(default_factory=list)
 
     @cached_property
     def register(self) -> Register:
@@ -66,6 +66,17 @@ class RunOptions:
     def replay(self) -> Path | None:
         """The report folder that `--cluster replay:DIR` names."""
         return Path(self.cluster.split(":", 1)[1]) if self.cluster.startswith("replay:") else None
+
+    @property
+    def command(self) -> str:
+        """How to repeat the run; where the cluster is, and where the report goes, is the reader's own affair."""
+        words = ["smi-conformance", "run", "--mesh", self.mesh, "--cluster", self.cluster, "--posture", self.posture]
+        words += ["--rigor", self.rigor, "--seed", str(self.seed)]
+        words += [word for pattern in self.requirements for word in ("--requirement", pattern)]
+        words += [word for group, version in self.api.items() for word in ("--api", f"{group}={version}")]
+        words += [word for fault in self.faults for word in ("--fault", fault)]
+        words += [word for name, limit in self.deadlines.items() for word in ("--deadline", f"{name}={limit:g}")]
+        return shlex.join([*words, *(["-n", str(self.workers)] if self.workers else [])])
 
     @cached_property
     def selected(self) -> frozenset[str]:

@@ -22,7 +22,7 @@ current-context: x
 @pytest.mark.parametrize("name", ["embedded", "current", "replay:somewhere"])
 def test_known_backends(name: str) -> None:
     """What this version has."""
-    assert check_name(name) == name.split(":")[0]
+    assert check_name(name) == name.split(":", maxsplit=1)[0]
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,12 @@ def test_whole_suite_keeps_the_register_covered(pytester: pytest.Pytester) -> No
 def _items(pytester: pytest.Pytester, folder: Path) -> list[pytest.Item]:
     items, _ = pytester.inline_genitems(str(folder), "--rootdir", str(folder))
     return list(items)
+
+
+def test_reproduce_command_repeats_the_run() -> None:
+    """Every option that bears on a verdict, quoted for a shell; no path of the machine."""
+    options = RunOptions(requirements=("SP-0*",), seed=7, deadlines={"split": 60.0}, kubeconfig=Path("/home/me/config"))
+    assert options.command == (
+        "smi-conformance run --mesh reference --cluster embedded --posture deny --rigor standard --seed 7 "
+        "--requirement 'SP-0*' --deadline split=60"
+    )

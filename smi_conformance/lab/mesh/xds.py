@@ -31,23 +31,23 @@ Topic = tuple[str, str]
 
 @dataclass
 class Subscription:
-    """What is known of one topic of one proxy, as versions."""
+    """What is known of one topic of one proxy, as versions; `tries` is how often the last one sent came to nothing."""
 
     sent: str = ""
     acked: str = ""
     refused: str = ""
+    tries: int = 0
 
     def hear(self, version: str) -> bool:
-        """Take in the version a proxy says it has; True if it refuses what it was sent last."""
-        # A proxy may drop a topic and take it up again later: then it has nothing, and refuses nothing.
-        anew = not version and bool(self.acked)
+        """Take in the version a proxy says it has; True when it turns out that it refuses what it was sent.
+
+        An answer that came to nothing may be lost, or have met a listener that was replaced meanwhile, so it is sent
+        once more; two in a row are a refusal.
+        """
         self.acked = version
-        if self.sent and not anew and self.sent not in (version, self.refused):
-            self.refused = self.sent
-            return True
-        # A refusal that was held back for a whole poll may have been a lost answer: it is sent again.
-        self.sent, self.refused = version, ""
-        return False
+        self.tries = 0 if version == self.sent or not self.sent else self.tries + 1
+        self.refused = self.sent if self.tries > 1 else ""
+        return self.tries == 2
 
     def settled(self, version: str) -> bool:
         """Whether the proxy has decided on a version, be it that it took or that it refused it."""
@@ -122,6 +122,8 @@ class Node:
             self._polls -= 1
             self._seen = time.monotonic()
         if found:
+            if found.version != subscription.sent:
+                subscription.tries = 0
             subscription.sent = found.version
         return found
 
