@@ -6,6 +6,7 @@ By default one fault per requirement is tried (CI); `--all-faults` tries each sw
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -13,11 +14,31 @@ from selftest.proof.conftest import Run
 from selftest.proof.test_main_job import judged
 from smi_conformance.lab.cluster import Lab
 from smi_conformance.lab.mesh.faults import FAULTS
-from smi_conformance.locations import REGISTER
+from smi_conformance.locations import REGISTER, SUITE
 from smi_conformance.model.register import load_register
+
+PAGE = """# Faults, and what catches them
+
+The reference mesh can be broken in {switches} ways, every fault that the register lists for the requirements that this
+version judges. `tox -e faults` switches on one after the other in the embedded lab and runs the scenarios of its
+requirement: the requirement has to fail by assertion. {survivors} survive, for a reason that is told. CI tries one per
+requirement.
+
+    smi-conformance run --fault TA-050/last-policy-wins --requirement TA-050
+
+| fault | what it does | |
+| --- | --- | --- |
+{rows}
+
+That a fault fails nothing which the register does not foresee is not shown yet.
+"""
 
 # A leak of one per cent is certain to be seen only with the attempts of the highest rigor.
 NEEDS_CERTIFY = ("leak-one-percent", "one-percent-to-zero")
+
+# Faults that no scenario of this version can see, and why. Each is seen to survive: once it is caught, its line goes.
+HTTP2 = "the workload speaks HTTP/1.1 only, and the scenario says so"
+SURVIVORS = {"TA-010/http2-open": HTTP2, "TA-020/http2-denied": HTTP2, "TA-041/plain-http2-accepted": HTTP2}
 
 
 def switches() -> list[str]:
@@ -28,7 +49,8 @@ def switches() -> list[str]:
 
 def one_per_requirement() -> list[str]:
     """The first switch of each requirement."""
-    return list({name.split("/")[0]: name for name in reversed(switches())}.values())
+    seen = [name for name in switches() if name not in SURVIVORS]
+    return sorted({name.split("/")[0]: name for name in reversed(seen)}.values())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,6 +71,23 @@ def test_switches_are_faults_of_the_register() -> None:
         register.fault(name)
 
 
+def page() -> str:
+    """docs/faults.md: every switch, what it breaks, and what catches it."""
+    judged_ids, lines = judged(), []
+    for name, what in sorted(FAULTS.items()):
+        requirement = name.split("/")[0]
+        caught = SURVIVORS.get(name) and f"**survives**: {SURVIVORS[name]}"
+        rigor = " at `--rigor certify`" if name.split("/")[1] in NEEDS_CERTIFY else ""
+        lines.append(f"| `{name}` | {what} | {caught or f'{requirement} fails{rigor}'} |")
+    assert {name.split("/")[0] for name in FAULTS} <= judged_ids
+    return PAGE.format(switches=len(FAULTS), survivors=len(SURVIVORS), rows="\n".join(lines))
+
+
+def test_page_is_up_to_date() -> None:
+    """`python -m selftest.proof.test_faults > docs/faults.md` writes it."""
+    assert (SUITE / "docs" / "faults.md").read_text() == page()
+
+
 def test_fault_is_caught(run: Run, lab: Lab, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mesh with this fault fails the requirement that the fault belongs to."""
     monkeypatch.setitem(os.environ, "KUBECONFIG", str(lab.kubeconfig))
@@ -58,5 +97,10 @@ def test_fault_is_caught(run: Run, lab: Lab, fault: str, monkeypatch: pytest.Mon
         "--cluster", "current", "--fault", fault, "--requirement", requirement, "--rigor", rigor,
         "--deadline", "policy=4", "--deadline", "split=4", name="fault",
     )  # fmt: skip
-    assert broken.verdicts == {requirement: "fail"}, broken.output
-    assert broken.code == 1
+    survives = fault in SURVIVORS
+    assert broken.verdicts == {requirement: "pass" if survives else "fail"}, broken.output
+    assert broken.code == (0 if survives else 1)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

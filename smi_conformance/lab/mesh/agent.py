@@ -67,6 +67,7 @@ class Agent:
         request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
         self._csr = request.public_bytes(serialization.Encoding.PEM).decode()
         self._ready = self._stopping = False
+        self._begun = time.monotonic()
         self._envoy: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -76,6 +77,7 @@ class Agent:
         _write("ca.pem", self._ca)
         bootstrap = self._renew()
         _write("bootstrap.json", json.dumps(bootstrap))
+        self._tell("certificate received, starting Envoy")
         self._envoy = subprocess.Popen(ENVOY)
         for work in (self._serve_readiness, self._wait_for_sync):
             threading.Thread(target=work, daemon=True).start()
@@ -113,6 +115,10 @@ class Agent:
         while not self._ready:
             answer = self._ask_until_answered("POST", "/synced", self._pod)
             self._ready = bool(answer["synced"])
+        self._tell("ready")
+
+    def _tell(self, what: str) -> None:
+        sys.stderr.write(f"{what} after {time.monotonic() - self._begun:.2f} s\n")
 
     def _ask_until_answered(self, method: str, path: str, body: dict[str, str]) -> Any:
         while True:

@@ -76,6 +76,7 @@ class Server:
         asked = await request.json()
         pod = Name(asked["namespace"], asked["pod"])
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        LOG.info("%s asks for a certificate", pod)
         spiffe = await self._plane.identity(token, pod)
         if spiffe is None:
             raise web.HTTPForbidden(text="the token does not fit the pod")
@@ -83,6 +84,7 @@ class Server:
             certificate = self._plane.authority.sign_csr(asked["csr"].encode(), spiffe)
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
+        LOG.info("%s gets one for %s", pod, spiffe)
         return web.json_response({"certificate": certificate, "bootstrap": bootstrap(pod)})
 
     async def _synced(self, request: web.Request) -> web.Response:
