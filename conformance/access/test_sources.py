@@ -26,6 +26,7 @@ def test_unlisted_source_is_denied(server: Server, policy: Policy, clients: Acto
     admitted = clients.a.can(server.at.get("/data"), server.at.get("/more"))
     paths = [server.at.get(path) for path in ("/data", "/more", "/other")]
     clients.z.cannot(*paths, *(path.kept() for path in paths), beside=admitted)
+    clients.outsider.cannot(*paths, beside=admitted)  # nothing on the client's side stops this one
 
 
 @requirement("TA-030")
