@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from selftest.proof.conftest import Run
 from smi_conformance.lab.cluster import Lab
@@ -45,11 +46,10 @@ def test_unreadable_kubeconfig(run: Run, tmp_path: Path) -> None:
 
 def test_expired_credentials(run: Run, lab: Lab, tmp_path: Path) -> None:
     """A token that the cluster refuses."""
-    lines = [
-        line.split("token:")[0] + "token: expired" if "token:" in line else line
-        for line in lab.kubeconfig.read_text().splitlines()
-    ]
-    (tmp_path / "config").write_text("\n".join(lines))
+    config = yaml.safe_load(lab.kubeconfig.read_text())
+    config["users"][0]["user"]["token"] = "expired"  # noqa: S105
+    config["clusters"][0]["cluster"]["certificate-authority"] = str(lab.kubeconfig.with_name("ca.crt"))
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
     done = run("--cluster", "current", "--kubeconfig", str(tmp_path / "config"))
     assert done.code == 3, done.output
     assert "401" in done.output

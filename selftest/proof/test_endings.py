@@ -16,12 +16,23 @@ from smi_conformance.lab.cluster import Lab
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    argv = command("run", "--report", str(folder), *arguments)
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    """Start a run whose temporary files lie in a folder of their own, by which its lab is known."""
+    argv = command("run", "--report", str(folder / "report"), *arguments)
+    environment = {**os.environ, "TMPDIR": str(scratch(folder))}
+    return subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment
+    )
 
 
-def lab_processes() -> set[int]:
-    """Processes of embedded labs on this machine."""
+def scratch(folder: Path) -> Path:
+    """Where the lab of a test keeps its state."""
+    path = folder / "t"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def lab_processes(folder: Path) -> set[int]:
+    """Processes of the lab that a run of this test started."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -29,7 +40,7 @@ def lab_processes() -> set[int]:
                 words = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"smi_conformance.lab" in words:
+            if str(scratch(folder)).encode() in words:
                 found.add(int(entry.name))
     return found
 
@@ -42,15 +53,14 @@ def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays() -> Iterator[None]:
-    """Every lab that a test starts is gone when it ends."""
-    before = lab_processes()
+def _nothing_stays(tmp_path: Path) -> Iterator[None]:
+    """The lab that a test starts is gone when it ends, and its files with it."""
     yield
-    wait_for(lambda: lab_processes() <= before, 15)
+    wait_for(lambda: not lab_processes(tmp_path) and not list(scratch(tmp_path).glob("smi-lab-*")), 15)
 
 
 def events(folder: Path) -> str:
-    path = folder / "events.jsonl"
+    path = folder / "report" / "events.jsonl"
     return path.read_text() if path.exists() else ""
 
 
@@ -62,15 +72,14 @@ def test_interrupt_keeps_what_was_judged(tmp_path: Path, phase: str) -> None:
     run.send_signal(signal.SIGINT)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 130, output
-    assert '"interrupted": true' in (tmp_path / "report.json").read_text(), output
+    assert '"interrupted": true' in (tmp_path / "report" / "report.json").read_text(), output
     assert "Traceback" not in output
 
 
 def test_interrupt_while_the_lab_starts(tmp_path: Path) -> None:
     """Ctrl-C before anything was judged: exit code 130 and no traceback."""
-    before = lab_processes()
     run = start(tmp_path)
-    wait_for(lambda: lab_processes() > before)
+    wait_for(lambda: bool(lab_processes(tmp_path)))
     run.send_signal(signal.SIGINT)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 130, output

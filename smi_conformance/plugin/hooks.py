@@ -200,6 +200,7 @@ class Controller:
         self._phases: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._interrupted = False
         self._planned = False
+        self._finished = False
         self._false_failures: list[float] = []
         self._began = time.monotonic()
 
@@ -304,8 +305,7 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._note_images()
         self._close()
-        if self.log and self.environment and self.environment.started:
-            self._finish_log(self._status())
+        self._finish_log(self._status())
         session.exitstatus = self._status()
 
     def _note_images(self) -> None:
@@ -319,7 +319,9 @@ class Controller:
         return exit_status(self.verdicts, interrupted=self._interrupted, broken=bool(self.broken))
 
     def _finish_log(self, status: int) -> None:
-        assert self.log
+        if self._finished or not (self.log and self.environment and self.environment.started):
+            return
+        self._finished = True
         self.log.write({
             "event": "run-finished", "time": _now(), "seconds": round(time.monotonic() - self._began, 2),
             "interrupted": self._interrupted, "exit": status, "broken": self.broken,
@@ -341,6 +343,7 @@ class Controller:
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
         self._close()  # a run that is stopped while it starts never reaches sessionfinish
+        self._finish_log(self._status())
 
 
 def _now() -> str:

@@ -42,8 +42,6 @@ def _control_plane() -> Json:
         http=False,
         type="STRICT_DNS",
         dns_lookup_family="V4_ONLY",
-        dns_refresh_rate="30s",
-        dns_failure_refresh_rate={"base_interval": "1s", "max_interval": "2s"},
         load_assignment={"cluster_name": "xds", "endpoints": endpoints},
         transport_socket=tls,
     )
