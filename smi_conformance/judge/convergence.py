@@ -92,14 +92,15 @@ def until(
 ) -> Converged[T]:
     """Look every `poll` seconds until `holds` is true of what `check` returns so many times in a row.
 
-    The look that was begun before the deadline counts. Raises DeadlineExpired with the last value seen; what
+    The look that was begun before the deadline counts, and what holds when the deadline passes may complete its
+    row: slow looks, such as denials by time-out, are no failure. Raises DeadlineExpired with the last value seen; what
     `check` raises is passed on.
     """
     clock = clock or SystemClock()
     watch = _Watch(check, holds, clock)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda _: watch.row < in_a_row),
-        stop=lambda _: watch.elapsed + poll > deadline,
+        stop=lambda _: not watch.row and watch.elapsed + poll > deadline,
         wait=tenacity.wait_fixed(poll),
         sleep=clock.sleep,
         retry_error_callback=lambda state: _expire(what, deadline, watch.looks, state),

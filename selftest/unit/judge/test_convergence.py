@@ -93,3 +93,27 @@ def test_windows_fit_shares_or_not() -> None:
     assert not fits({"v1": 99, "v2": 1}, {"v1": 1.0, "v2": 0.0})
     assert fits({"v1": 100}, {"v1": 1.0, "v2": 0.0})
     assert not fits({}, {"v1": 1.0})
+
+
+def test_slow_looks_that_hold_are_no_failure() -> None:
+    """A denial by time-out takes seconds a look: the deadline does not cut off a row that holds."""
+    clock = FakeClock()
+
+    def slow() -> bool:
+        clock.sleep(3)
+        return True
+
+    assert until(slow, deadline=4, poll=0.05, in_a_row=3, clock=clock).looks == 3
+
+
+def test_what_fails_after_the_deadline_ends_the_waiting() -> None:
+    """Completing a row is all that is allowed then."""
+    clock = FakeClock()
+    seen = iter([True, False, True, True])
+
+    def slow() -> bool:
+        clock.sleep(3)
+        return next(seen)
+
+    with pytest.raises(DeadlineExpired):
+        until(slow, deadline=4, poll=0.05, in_a_row=2, clock=clock)
