@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MIB = 1024
-EVERY = 0.5  # seconds between two looks at the memory
+EVERY = 2.0  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Cluster:
 
     def apply(self, *items: Json) -> None:
         """Create or change objects."""
-        self.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(items))
+        self.kubectl("apply", "--validate=false", "-f", "-", given=yaml.safe_dump_all(items))
 
     def clear(self) -> None:
         """Delete all SMI objects of the namespace."""

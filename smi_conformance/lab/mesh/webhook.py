@@ -78,7 +78,7 @@ def sidecar(image: str, ca: str) -> Json:
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": READY_PORT},
             "periodSeconds": 1,
-            "timeoutSeconds": 2,
+            "timeoutSeconds": 5,
             "failureThreshold": 30,
         },
         "volumeMounts": [{"name": "refmesh-token", "mountPath": "/var/run/refmesh", "readOnly": True}],
