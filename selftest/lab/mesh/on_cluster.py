@@ -22,7 +22,7 @@ from smi_conformance.lab.mesh import settings
 from smi_conformance.lab.mesh.model import Json
 
 NS, OTHER, OUTSIDE = "mesh-a", "mesh-b", "mesh-plain"
-SYNC_SECONDS = 20.0
+SYNC_SECONDS, DRAIN_SECONDS = 30.0, 1.1
 SMI = "traffictargets,httproutegroups,tcproutes,trafficsplits"
 HERE = Path(__file__).parent
 PORTS = {"http-8080": 8080, "http-9090": 9090, "tcp-7000": 7000, "tcp-7001": 7001, "tcp-7002": 7002, "tcp-7100": 7100}
@@ -57,6 +57,8 @@ class Cluster:
         patch = json.dumps({"data": data})
         self.kubectl("-n", "smi-reference", "patch", "configmap", "refmesh-config", "--type=merge", "-p", patch)
         self.settle(settings.digest(data))
+        # Filters are part of listeners: connections to an old one may carry one more request until it is drained.
+        time.sleep(DRAIN_SECONDS)
 
     def settle(self, digest: str = "") -> None:
         """Wait until all proxies have what they are to have."""
