@@ -13,6 +13,7 @@ from smi_conformance.lab.mesh.switchboard import fault
 
 ANY_MEMBER = f"spiffe://{TRUST_DOMAIN}/*"
 IP_LITERAL = HeaderFilter(":authority", r"[0-9.]+(:[0-9]+)?")
+MAX_INTERSECTED = 8
 #: A connection is cut that many seconds after it was opened, or after the last byte.
 CUT_SECONDS, CUT_IDLE_SECONDS = 1.0, 0.1
 
@@ -233,5 +234,7 @@ def third_policy_ignored(state: State) -> State:
 @fault("TA-050/policies-intersected", "a request has to fit every TrafficTarget for its destination", "inbound")
 def policies_intersected(inbound: Inbound, state: State) -> Inbound:
     grants = policy.grants_of(state, inbound.pod.account)
-    sets = [tuple(rules) for rules in map(policy.http_rules, grants) if rules]
-    return replace(inbound, http=tuple(sets)) if sets else inbound
+    sets = [tuple(rules) for rules in map(policy.http_rules, grants) if rules] or [()]
+    # Always as many filters: a change of the filters would act on new connections only.
+    sets += [(OPEN,)] * (MAX_INTERSECTED - len(sets))
+    return replace(inbound, http=tuple(sets))
