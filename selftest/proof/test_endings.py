@@ -14,14 +14,28 @@ import pytest
 from selftest.proof.conftest import command
 from smi_conformance.lab.cluster import Lab
 
+Start = Callable[..., "subprocess.Popen[str]"]
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
     """Start a run whose temporary files lie in a folder of their own, by which its lab is known."""
-    argv = command("run", "--report", str(folder / "report"), *arguments)
-    environment = {**os.environ, "TMPDIR": str(scratch(folder))}
-    return subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment
-    )
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        # A shell without job control lets background jobs ignore SIGINT; a person's terminal does not.
+        argv = ["env", "--default-signal=INT", *command("run", "--report", str(tmp_path / "report"), *arguments)]
+        environment = {**os.environ, "TMPDIR": str(scratch(tmp_path))}
+        run = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment
+        )
+        started.append(run)
+        return run
+
+    yield begin
+    for run in started:
+        run.kill()
+        run.communicate()
 
 
 def scratch(folder: Path) -> Path:
@@ -65,9 +79,9 @@ def events(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("phase", ["run-started", "scenario-started", "scenario-finished"])
-def test_interrupt_keeps_what_was_judged(tmp_path: Path, phase: str) -> None:
+def test_interrupt_keeps_what_was_judged(start: Start, tmp_path: Path, phase: str) -> None:
     """Ctrl-C: exit code 130, a partial report, nothing left behind."""
-    run = start(tmp_path)
+    run = start()
     wait_for(lambda: phase in events(tmp_path))
     run.send_signal(signal.SIGINT)
     output, _ = run.communicate(timeout=60)
@@ -76,9 +90,9 @@ def test_interrupt_keeps_what_was_judged(tmp_path: Path, phase: str) -> None:
     assert "Traceback" not in output
 
 
-def test_interrupt_while_the_lab_starts(tmp_path: Path) -> None:
+def test_interrupt_while_the_lab_starts(start: Start, tmp_path: Path) -> None:
     """Ctrl-C before anything was judged: exit code 130 and no traceback."""
-    run = start(tmp_path)
+    run = start()
     wait_for(lambda: bool(lab_processes(tmp_path)))
     run.send_signal(signal.SIGINT)
     output, _ = run.communicate(timeout=60)
@@ -86,19 +100,19 @@ def test_interrupt_while_the_lab_starts(tmp_path: Path) -> None:
     assert "Traceback" not in output
 
 
-def test_kill_leaves_no_lab(tmp_path: Path) -> None:
+def test_kill_leaves_no_lab(start: Start, tmp_path: Path) -> None:
     """kill -9: the lab goes with its owner, the events until then stay readable."""
-    run = start(tmp_path)
+    run = start()
     wait_for(lambda: "scenario-finished" in events(tmp_path))
     run.kill()
     run.communicate(timeout=10)
     assert "scenario-finished" in events(tmp_path)
 
 
-def test_kill_leaves_no_namespace(tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_leaves_no_namespace(start: Start, tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """kill -9 of a run on a cluster that it does not own: the reaper removes its namespaces."""
     monkeypatch.setitem(os.environ, "KUBECONFIG", str(lab.kubeconfig))
-    run = start(tmp_path, "--cluster", "current")
+    run = start("--cluster", "current")
     wait_for(lambda: "scenario-finished" in events(tmp_path))
     run.kill()
     run.communicate(timeout=10)
