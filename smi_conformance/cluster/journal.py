@@ -36,14 +36,29 @@ class Journal(Protocol):
         """Pass time (none in replay)."""
 
 
-class Recording:
+class _Scoped:
+    """Keeps the stack of scopes; the innermost is where a call belongs."""
+
+    def __init__(self) -> None:
+        self._scopes = ["session"]
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        self._scopes.append(name)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+
+class Recording(_Scoped):
     """A journal that makes the calls and writes them down."""
 
     def __init__(self, path: Path, worker: str) -> None:
+        super().__init__()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._worker = worker
-        self._scopes = ["session"]
         self._began = time.monotonic()
         self._now = 0.0
 
@@ -62,14 +77,6 @@ class Recording:
         self._now = head["t"]  # type: ignore[assignment]  # what is judged is what is written
         self._file.write(json.dumps({**head, **line}, separators=(",", ":")) + "\n")
 
-    @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
-        self._scopes.append(name)
-        try:
-            yield
-        finally:
-            self._scopes.pop()
-
     def now(self) -> float:
         return self._now
 
@@ -81,10 +88,11 @@ class Recording:
         self._file.close()
 
 
-class Replay:
+class Replay(_Scoped):
     """A journal that answers from a recorded run; any departure from it is a ClusterError."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._calls: dict[str, deque[dict[str, Json]]] = defaultdict(deque)
         self.order: list[str] = []
         self.workers: dict[str, str] = {}
@@ -94,7 +102,6 @@ class Replay:
                 self.order.append(scope)
                 self.workers[scope] = line["worker"]
             self._calls[scope].append(line)
-        self._scopes = ["session"]
         self._now = 0.0
 
     def call(self, op: str, key: str, live: Callable[[], Json]) -> Json:
@@ -108,14 +115,6 @@ class Replay:
         if "error" in line:
             raise ClusterError(line["error"])
         return line["result"]
-
-    @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
-        self._scopes.append(name)
-        try:
-            yield
-        finally:
-            self._scopes.pop()
 
     def now(self) -> float:
         return self._now
