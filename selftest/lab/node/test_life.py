@@ -126,8 +126,9 @@ def test_more_than_one_node_is_refused() -> None:
 
 
 def test_a_failing_start_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "smi_conformance").mkdir()
+    (tmp_path / "smi_conformance" / "__init__.py").touch()  # stands before an installed one, and holds no lab
     monkeypatch.setattr(cluster, "_ROOT", tmp_path)
-    monkeypatch.setenv("PYTHONPATH", "")
     state = tmp_path / "state"
     with pytest.raises(LabError, match=r"ended while starting: .*No module named.*its log: .*lab\.log") as caught:
         Lab.start(state=state)
