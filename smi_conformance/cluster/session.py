@@ -6,6 +6,7 @@ through the mesh: it is the API server's exec, so a mesh cannot break or fake it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -84,7 +85,9 @@ class Session:
         return ServerLog((self.boot, answer["boot"]), begin, answer["next"], arrivals)
 
     def close(self) -> None:
-        self._socket.close()
+        """End the agent; a connection that is broken already is fine."""
+        with contextlib.suppress(WebSocketException, OSError):
+            self._socket.close()
 
 
 def _line(error: Exception) -> str:

@@ -57,9 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
     elif config.option.collectonly:
         config.pluginmanager.register(Collection(options), "smi-collection")
     else:
-        config.pluginmanager.register(Controller(config, options), "smi-controller")
-        if not options.workers or options.replay:
+        if not options.workers or options.replay:  # registered first, so that it ends first
             config.pluginmanager.register(WorkerSide(options), "smi-worker")
+        config.pluginmanager.register(Controller(config, options), "smi-controller")
 
 
 def _targets_scenarios(config: pytest.Config) -> bool:
@@ -103,7 +103,7 @@ class WorkerSide(Collection):
         assert coordinates
         self.worker = session.config.stash[WORKER] = Worker(self.options, coordinates, name)
 
-    @pytest.hookimpl
+    @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         if self.worker:
             self.worker.close()
@@ -340,7 +340,7 @@ class Controller:
             self.broken = str(error)
             self.say(f"harness error: {error}")
 
-    @pytest.hookimpl
+    @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
         self._close()  # a run that is stopped while it starts never reaches sessionfinish
         self._finish_log(self._status())

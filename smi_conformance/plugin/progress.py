@@ -53,6 +53,9 @@ class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = len(session.items)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """The summary says that the run is partial; where the interrupt hit the suite is of no use."""
+
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self.stats.setdefault("deselected", []).extend(items)
 
