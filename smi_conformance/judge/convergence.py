@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -118,26 +118,6 @@ def _expire(what: str, deadline: float, looks: int, state: tenacity.RetryCallSta
 Counts = Mapping[str, int]
 
 
-def agree(one: Counts, other: Counts, *, alpha: float = 0.01) -> bool:
-    """Whether two windows of counts may come from the same shares: chi-square test of homogeneity at `alpha`.
-
-    Meant for waiting, not for verdicts: with 200 requests each it tells 50/50 from 62/38. Empty windows do
-    not agree with anything.
-    """
-    total, other_total = sum(one.values()), sum(other.values())
-    if not total or not other_total:
-        return False
-    seen = [key for key in {*one, *other} if one.get(key, 0) + other.get(key, 0)]
-    statistic = sum(_deviation(one.get(key, 0), other.get(key, 0), total, other_total) for key in seen)
-    return len(seen) == 1 or float(chdtrc(len(seen) - 1, statistic)) >= alpha
-
-
-def _deviation(count: int, other: int, total: int, other_total: int) -> float:
-    share = (count + other) / (total + other_total)
-    due, other_due = share * total, share * other_total
-    return (count - due) ** 2 / due + (other - other_due) ** 2 / other_due
-
-
 def fits(counts: Counts, shares: Mapping[str, float], *, alpha: float = 1e-3) -> bool:
     """Whether a window of counts may come from these shares: chi-square test of fit at `alpha`.
 
@@ -150,13 +130,3 @@ def fits(counts: Counts, shares: Mapping[str, float], *, alpha: float = 1e-3) ->
     due = {name: share * total for name, share in shares.items() if share}
     statistic = sum((counts.get(name, 0) - expected) ** 2 / expected for name, expected in due.items())
     return len(due) == 1 or float(chdtrc(len(due) - 1, statistic)) >= alpha
-
-
-def settled(windows: Sequence[Counts], *, before: Counts | None = None, alpha: float = 0.01) -> bool:
-    """Whether the last two windows agree with each other, and no longer with the state `before` the change.
-
-    A change of weights has no marker: without `before`, two windows of the old state agree as well.
-    """
-    if len(windows) < 2 or not agree(windows[-2], windows[-1], alpha=alpha):
-        return False
-    return before is None or not agree(before, windows[-1], alpha=alpha)

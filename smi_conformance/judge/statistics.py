@@ -21,7 +21,6 @@ from smi_conformance.judge.share_plan import DELTA, SharePlan, characteristic
 from smi_conformance.judge.verdict import HarnessError
 
 ATTEMPTS = {"quick": 20, "standard": 59, "certify": 688}  # 14 % and 5 % leak with 95 %, 1 % with 99.9 %
-CONFIDENCE = {"quick": 0.95, "standard": 0.95, "certify": 0.999}
 
 
 class Decision(StrEnum):

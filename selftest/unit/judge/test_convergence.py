@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smi_conformance.judge.convergence import DeadlineExpired, SystemClock, agree, fits, settled, until
+from smi_conformance.judge.convergence import DeadlineExpired, SystemClock, fits, until
 from smi_conformance.judge.verdict import HarnessError
 
 
@@ -64,25 +64,6 @@ def test_the_system_clock_rises() -> None:
     clock.sleep(0)
 
     assert clock.now() >= before
-
-
-def test_windows_agree_or_not() -> None:
-    """The same shares agree, others do not, and nothing agrees with an empty window."""
-    assert agree({"v1": 150, "v2": 50}, {"v1": 140, "v2": 60})
-    assert not agree({"v1": 150, "v2": 50}, {"v1": 100, "v2": 100})
-    assert not agree({"v1": 200}, {"v2": 200})
-    assert agree({"v1": 200}, {"v1": 100, "v2": 0})
-    assert not agree({}, {"v1": 1})
-
-
-def test_settled_needs_two_windows_that_left_the_old_state() -> None:
-    """Two windows of the old state agree as well: the state before tells them apart."""
-    old, new = {"v1": 180, "v2": 20}, {"v1": 100, "v2": 100}
-
-    assert not settled([new])
-    assert settled([old, new, new], before=old)
-    assert not settled([old, old], before=old)
-    assert not settled([old, new], before=old)
 
 
 def test_windows_fit_shares_or_not() -> None:
