@@ -8,7 +8,6 @@ alone cannot be.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import json
 import secrets
@@ -27,6 +26,7 @@ from wire_format import (
     Body,
     Head,
     WireError,
+    digest,
     frame,
     receive_frame,
     refusal,
@@ -134,16 +134,10 @@ class HttpConnection(Connection):
         self.arrivals.add(head.get("x-smi-id"), self.protocol, self.port, self.peer, head)
 
     def _echo(self, head: Head) -> None:
-        echo = {
-            "id": head.get("x-smi-id"),
-            "pod": POD,
-            "port": self.port,
-            "method": head.start[0],
-            "path": head.start[1],
-            "body": self.body.digest,
-            "headers": head.headers,
-        }
-        self._respond("200 OK", echo, close=not head.keeps_alive, bodiless=head.start[0] == "HEAD")
+        echo = echo_of(head, self.port, self.body.digest)
+        status = asked_status(head)
+        line = f"{status} {'OK' if status == 200 else 'As Asked'}"
+        self._respond(line, echo, close=not head.keeps_alive, bodiless=head.start[0] == "HEAD")
 
     def _respond(self, status: str, content: dict[str, Any], *, close: bool, bodiless: bool = False) -> None:
         """Identity also goes into headers: it is all that an answer to HEAD can carry."""
@@ -156,6 +150,25 @@ class HttpConnection(Connection):
         self.transport.write(head.encode("latin-1") + (b"" if bodiless else body))
         if close:
             self.transport.close()
+
+
+def asked_status(head: Head) -> int:
+    """The status that a request asks for, 200 unless it does: 200 to 599."""
+    asked = head.get("x-smi-answer")
+    return int(asked) if asked.isascii() and asked.isdigit() and 200 <= int(asked) < 600 else 200
+
+
+def echo_of(head: Head, port: int, body: str | None) -> dict[str, Any]:
+    """The answer to a request: who answers, and what it saw. `body` is the digest of the body."""
+    return {
+        "id": head.get("x-smi-id"),
+        "pod": POD,
+        "port": port,
+        "method": head.start[0],
+        "path": head.start[1],
+        "body": body,
+        "headers": head.headers,
+    }
 
 
 class TcpConnection(Connection):
@@ -205,8 +218,7 @@ class UdpEcho(asyncio.DatagramProtocol):
 def line_echo(line: bytes, port: int) -> bytes:
     """The answer to a line: who answers, the line's id, and the digest of its padding."""
     padding = line.partition(b" ")[2]
-    digest = hashlib.sha256(padding).hexdigest() if padding else None
-    return json.dumps({"id": _id(line), "pod": POD, "port": port, "body": digest}).encode("ascii") + b"\n"
+    return json.dumps({"id": _id(line), "pod": POD, "port": port, "body": digest(padding)}).encode("ascii") + b"\n"
 
 
 def _id(data: bytes | bytearray) -> str:

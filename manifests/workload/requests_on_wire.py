@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import json
+import re
 import socket
 import struct
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from time_limit import Within
-from wire_format import GREETING, LINE_LIMIT, Body, Head, WireError, chunked, payload, take_head
+from wire_format import GREETING, LINE_LIMIT, Body, Head, WireError, chunked, digest, payload, take_head
 
 if TYPE_CHECKING:
     from traffic_agent import Step
 
-PROTOCOLS = {"http": socket.SOCK_STREAM, "tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 RST_ON_CLOSE = struct.pack("ii", 1, 0)
 OUTCOMES = {
     errno.ECONNREFUSED: "refused",
@@ -47,10 +48,11 @@ class EndOfStream(Exception):
 
 
 class Attempt:
-    """One request and what has come of it until now."""
+    """One request and what has come of it until now. `due` are headers that its server has to have seen."""
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, due: Sequence[Sequence[str]] = ()) -> None:
         self.id = request_id
+        self.due = due
         self.outcome = "timeout"
         self.status: int | None = None
         self.pod: str | None = None
@@ -75,12 +77,19 @@ class Attempt:
         if not is_echo(echo):
             return False
         self.pod, self.port = echo["pod"], echo["port"]
-        return all(echo.get(key) == value for key, value in expected.items())
+        exact = all(echo.get(key) == value for key, value in expected.items())
+        return exact and all(_shows(echo.get("headers"), *pair) for pair in self.due)
 
 
 def is_echo(answer: Any) -> bool:
     """Whether an answer has the marks of the echo server's."""
     return isinstance(answer, dict) and type(answer.get("port")) is int and isinstance(answer.get("pod"), str)
+
+
+def _shows(headers: Any, name: str, expression: str) -> bool:
+    """Whether the echo tells a header whose whole value fits."""
+    seen = [str(value) for key, value in headers or () if str(key).lower() == name.lower()]
+    return any(re.fullmatch(expression, value) for value in seen)
 
 
 def parsed(content: bytes) -> Any:
@@ -91,22 +100,31 @@ def parsed(content: bytes) -> Any:
         return None
 
 
-def digest(content: bytes) -> str | None:
-    """As the echo server gives it: SHA-256 in hex, None for nothing."""
-    return hashlib.sha256(content).hexdigest() if content else None
-
-
 class Channel:
-    """What one lane sends over: a connection per request, or one that is kept while the peer keeps it."""
+    """What lanes send over to one address, None if there is none."""
 
     def __init__(self, address: Any | None) -> None:
         self._address = address
         self._socket: socket.socket | None = None
         self._loop = asyncio.get_running_loop()
         self._opened = 0
+
+    async def carry(self, attempt: Attempt, step: Step) -> None:
+        """Send one request and note its outcome. Raises LocalError."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give up what is open."""
+        raise NotImplementedError
+
+
+class TcpChannel(Channel):
+    """A connection per request, or one that is kept while the peer keeps it: HTTP/1.1 or lines over TCP."""
+
+    def __init__(self, address: Any | None) -> None:
+        super().__init__(address)
         self._sending: asyncio.Future[None] | None = None
         self._broken: OSError | None = None
-        self._past: set[str] = set()
         self._greeted_on = 0
         self.buffer = bytearray()
 
@@ -118,7 +136,7 @@ class Channel:
         reusable = False
         try:
             with Within(step.timeout):
-                await self._open(PROTOCOLS[step.protocol], attempt)
+                await self._open(attempt)
                 reusable = await getattr(self, f"_{step.protocol}")(attempt, step)
         except TimeoutError:
             attempt.ended("timeout" if attempt.outcome != "greeted" else "greeted")
@@ -133,12 +151,7 @@ class Channel:
     def _outcome(self, error: Exception) -> str:
         """The reason of a failed send explains an end of stream that follows it."""
         cause = self._broken or error
-        if isinstance(cause, EndOfStream):
-            return "closed"
-        assert isinstance(cause, OSError)
-        if cause.errno not in OUTCOMES:
-            raise LocalError(f"cannot send from here: {cause}") from cause
-        return OUTCOMES[cause.errno]
+        return outcome_of(cause) if isinstance(cause, OSError) else "closed"
 
     def close(self) -> None:
         """Close with RST."""
@@ -149,38 +162,36 @@ class Channel:
         self._socket = self._sending = self._broken = None
         self.buffer.clear()
 
-    async def _open(self, kind: int, attempt: Attempt) -> None:
+    async def _open(self, attempt: Attempt) -> None:
         if self._socket and not self._is_alive(self._socket):
             self.close()
         if self._socket is None:
             self._opened += 1
             attempt.connection = self._opened
-            await self._connect(kind)
+            await self._connect()
         attempt.connection = self._opened
 
-    async def _connect(self, kind: int) -> None:
+    async def _connect(self) -> None:
         assert self._address is not None
         family, address = self._address
         try:
-            self._socket = socket.socket(family, kind)
+            self._socket = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
             raise LocalError(f"no socket: {error}") from error
         self._socket.setblocking(False)
-        if kind == socket.SOCK_STREAM:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self._loop.sock_connect(self._socket, address)
 
-    @staticmethod
-    def _is_alive(kept: socket.socket) -> bool:
+    def _is_alive(self, kept: socket.socket) -> bool:
         """A kept connection that can be read between requests was closed by the peer, or is out of step."""
         try:
             kept.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:
-            return False
-        return kept.type == socket.SOCK_DGRAM
+            pass
+        return False
 
     def _send(self, data: bytes) -> None:
         """Send without waiting, so that an answer that comes before all is sent can be read."""
@@ -213,22 +224,25 @@ class Channel:
 
     async def _http(self, attempt: Attempt, step: Step) -> bool:
         body = payload(attempt.id, step.body)
-        self._send(http_request(attempt.id, step, body))
+        request = http_request(attempt.id, step, body)
+        if step.ahead:
+            await self._pass_by(attempt, step, request)
+        else:
+            self._send(request)
         head = await self._head(attempt)
         content = await self._content(head, step.method)
-        due = {"id": attempt.id, "method": step.method, "path": step.path, "body": digest(body)}
-        if step.method == "HEAD":
-            echo: Any = {
-                "pod": head.get("x-smi-pod"),
-                "port": _number(head.get("x-smi-port")),
-                "id": head.get("x-smi-id"),
-            }
-            due = {"id": attempt.id}
-        else:
-            echo = parsed(content)
-        exact = attempt.heard(echo, due) and attempt.status == 200
-        attempt.ended("answer" if exact else "altered" if is_echo(echo) else "status")
+        judge(attempt, step.method, step.path, body, head, content)
         return head.keeps_alive and not self.buffer and self._sending_done()
+
+    async def _pass_by(self, attempt: Attempt, step: Step, request: bytes) -> None:
+        """Send the request in one packet with another before it, and read the response to that one."""
+        first = replace(step, method="GET", path=step.ahead, body=0, chunked=False)
+        self._send(http_request(f"{attempt.id}.ahead", first, b"") + request)
+        head = await self._head(attempt)
+        await self._content(head, "GET")
+        attempt.status = None
+        if not head.keeps_alive:
+            raise EndOfStream
 
     def _sending_done(self) -> bool:
         return self._sending is None or self._sending.done()
@@ -237,7 +251,7 @@ class Channel:
         while True:
             while (head := take_head(self.buffer)) is None:
                 await self._more()
-            if not head.start[0].startswith("HTTP/") or (status := _number(head.start[1])) is None:
+            if not head.start[0].startswith("HTTP/") or (status := number(head.start[1])) is None:
                 raise WireError(f"not a response: {head.start}")
             if status >= 200 or status == 101:
                 attempt.status = status
@@ -259,13 +273,11 @@ class Channel:
     async def _tcp(self, attempt: Attempt, step: Step) -> bool:
         if step.greeting and attempt.connection != self._greeted_on:
             await self._greeting(attempt)
-        padding = payload(attempt.id, step.padding).hex().encode()[: step.padding]
-        self._send(b"%s %s\n" % (attempt.id.encode(), padding))
+        self._send(line_of(attempt.id, step.padding))
         line = await self._line()
         if line + b"\n" == GREETING and not step.greeting:
             line = await self._line()
-        due = {"id": attempt.id, "body": digest(padding)}
-        attempt.ended("answer" if attempt.heard(parsed(line), due) else "altered")
+        judge_line(attempt, line, step)
         return not self.buffer
 
     async def _greeting(self, attempt: Attempt) -> None:
@@ -281,29 +293,55 @@ class Channel:
         del self.buffer[: end + 1]
         return line
 
-    async def _udp(self, attempt: Attempt, step: Step) -> bool:
-        assert self._socket is not None
-        padding = payload(attempt.id, step.padding).hex().encode()[: step.padding]
-        await self._loop.sock_sendall(self._socket, b"%s %s\n" % (attempt.id.encode(), padding))
-        while True:
-            echo = parsed(await self._loop.sock_recv(self._socket, 1 << 16))
-            if not (isinstance(echo, dict) and echo.get("id") in self._past):
-                break  # anything but the late answer to an earlier request
-        self._past.add(attempt.id)
-        due = {"id": attempt.id, "body": digest(padding)}
-        attempt.ended("answer" if attempt.heard(echo, due) else "altered")
-        return True
+
+def outcome_of(error: OSError) -> str:
+    """What an error of a socket says. Raises LocalError when it says something of this pod alone."""
+    if error.errno not in OUTCOMES:
+        raise LocalError(f"cannot send from here: {error}") from error
+    return OUTCOMES[error.errno]
 
 
-def _number(text: str) -> int | None:
+def _padding(request_id: str, size: int) -> bytes:
+    return payload(request_id, size).hex().encode()[:size]
+
+
+def line_of(request_id: str, padding: int) -> bytes:
+    """A request over TCP or UDP: its id, and padding of so many bytes."""
+    return b"%s %s\n" % (request_id.encode(), _padding(request_id, padding))
+
+
+def judge_line(attempt: Attempt, line: bytes, step: Step) -> None:
+    """Note whether a line is the echo of what was sent."""
+    due = {"id": attempt.id, "body": digest(_padding(attempt.id, step.padding))}
+    attempt.ended("answer" if attempt.heard(parsed(line), due) else "altered")
+
+
+def judge(attempt: Attempt, method: str, path: str, body: bytes, head: Head, content: bytes) -> None:
+    """Note whether a response is the echo of what was sent. To HEAD, its headers are the echo."""
+    due = {"id": attempt.id, "method": method, "path": path, "body": digest(body)}
+    echo = parsed(content)
+    if method == "HEAD":
+        due = {"id": attempt.id}
+        echo = {"id": head.get("x-smi-id"), "pod": head.get("x-smi-pod"), "port": number(head.get("x-smi-port"))}
+    exact = attempt.heard(echo, due) and attempt.status == 200
+    attempt.ended("answer" if exact else "altered" if is_echo(echo) else "status")
+
+
+def number(text: str) -> int | None:
+    """A small number in decimal, None for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+def authority(step: Step) -> str:
+    """What a request says of its destination."""
+    port = "" if step.port == 80 else f":{step.port}"
+    host = f"[{step.host}]" if ":" in step.host else step.host
+    return step.host_header or host + port
 
 
 def http_request(request_id: str, step: Step, body: bytes) -> bytes:
     """The request as bytes. Headers of the step stand after ours."""
-    port = "" if step.port == 80 else f":{step.port}"
-    host = f"[{step.host}]" if ":" in step.host else step.host
-    headers = [["host", step.host_header or host + port], ["x-smi-id", request_id], *step.headers]
+    headers = [["host", authority(step)], ["x-smi-id", request_id], *step.headers]
     if step.chunked:
         headers.append(["transfer-encoding", "chunked"])
     elif body or step.method in ("POST", "PUT", "PATCH"):

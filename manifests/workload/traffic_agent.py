@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -18,14 +19,25 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from requests_on_wire import PROTOCOLS, Attempt, Channel, LocalError
+from http2_client import Http2Channel
+from http2_library import NoLibrary
+from requests_on_wire import Attempt, Channel, LocalError, TcpChannel
 from time_limit import Within
+from udp_client import UdpChannel
 from wire_format import WireError, frame, read_frame, receive_frame, refusal
 
 PATIENCE = 600.0  # seconds without a frame after which the agent ends
 LONGEST = 540.0  # seconds that one `traffic` may take: its answer comes before the agent would end
 LIMITS = {"port": 65535, "count": 100_000, "concurrency": 256, "body": 1 << 20, "padding": 1 << 20}
 STEPS, STREAMS, POOLED = 1000, 16, 256
+Channels = dict[Any, Channel]
+CHANNELS: dict[str, type[Channel]] = {
+    "http": TcpChannel,
+    "http2": Http2Channel,
+    "grpc": Http2Channel,
+    "tcp": TcpChannel,
+    "udp": UdpChannel,
+}
 
 
 class PlanError(Exception):
@@ -54,6 +66,8 @@ class Step:
     chunked: bool = False
     padding: int = 0
     greeting: bool = False  # tcp: wait for the server's greeting first
+    ahead: str = ""  # http: GET this path in the same packet, before the request
+    due: list[list[str]] = field(default_factory=list)  # http: headers that the server has to see: name, expression
 
     @classmethod
     def parse(cls, source: dict[str, Any]) -> Step:
@@ -73,21 +87,25 @@ class Step:
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= most:
                 raise PlanError(f"{name} must be a whole number from 0 to {most}, not {value!r}")
-        known = self.protocol in PROTOCOLS and self.connection in ("new", "kept")
+        known = self.protocol in CHANNELS and self.connection in ("new", "kept")
         in_time = 0 < self.timeout <= 120 and (self.rate is None or 0 < self.rate <= 10_000)
         if not (known and in_time and self.concurrency):
             raise PlanError(f"not a step: {self}")
-        texts = [self.host, self.id, self.method, self.path, self.host_header or "", self.pool]
+        texts = [self.host, self.id, self.method, self.path, self.host_header or "", self.pool, self.ahead]
         texts += [text for pair in self.headers for text in pair]
         if any(set("\r\n") & set(text) for text in texts):
             raise PlanError("line breaks in a step")
+        try:
+            [re.compile(expression) for _, expression in self.due]
+        except re.error as error:
+            raise PlanError(f"not a regular expression: {error}") from None
 
 
 class Run:
     """One step on its way: lanes share its requests; replies are in the order of the requests."""
 
-    def __init__(self, step: Step, pools: dict[Any, Channel]) -> None:
-        self._step, self._pools = step, pools
+    def __init__(self, step: Step, pools: Channels) -> None:
+        self._step, self._pools, self._own = step, pools, Channels()
         self._indices = iter(range(step.count))
         self.replies: list[Attempt] = []
         self.stopped = False
@@ -97,27 +115,30 @@ class Run:
         started = time.monotonic()
         address = await resolve(self._step)
         lanes = range(min(self._step.concurrency, self._step.count))
-        await gather([self._lane(lane, address, started) for lane in lanes])
+        try:
+            await gather([self._lane(lane, address, started) for lane in lanes])
+        finally:
+            for channel in self._own.values():
+                channel.close()
 
     async def _lane(self, lane: int, address: Any | None, started: float) -> None:
         channel = self._channel(lane, address)
-        try:
-            for index in self._indices:
-                await self._pace(index, started)
-                if self.stopped:
-                    break
-                await self._send(channel, index)
-        finally:
-            if not self._step.pool:
-                channel.close()
+        for index in self._indices:
+            await self._pace(index, started)
+            if self.stopped:
+                break
+            await self._send(channel, index)
 
     def _channel(self, lane: int, address: Any | None) -> Channel:
-        if not self._step.pool:
-            return Channel(address)
-        key = (self._step.pool, self._step.protocol, address, lane)
-        if len(self._pools) >= POOLED and key not in self._pools:
+        """A lane's own; one for all lanes where datagrams are kept on one socket."""
+        protocol, pool = self._step.protocol, self._step.pool
+        kind = CHANNELS[protocol]
+        shared = kind is UdpChannel and self._step.connection == "kept"
+        key = (pool, "http2" if protocol == "grpc" else protocol, address, 0 if shared else lane)
+        channels = self._pools if pool else self._own
+        if len(self._pools) >= POOLED and key not in channels:
             raise LocalError(f"more than {POOLED} connections in pools")
-        return self._pools.setdefault(key, Channel(address))
+        return channels[key] if key in channels else channels.setdefault(key, kind(address))
 
     async def _pace(self, index: int, started: float) -> None:
         due = started + index / self._step.rate if self._step.rate else 0
@@ -125,7 +146,7 @@ class Run:
             await asyncio.sleep(min(wait, 0.2))
 
     async def _send(self, channel: Channel, index: int) -> None:
-        attempt = Attempt(f"{self._step.id}.{index}")
+        attempt = Attempt(f"{self._step.id}.{index}", self._step.due)
         self.replies.append(attempt)
         await channel.carry(attempt, self._step)
 
@@ -162,7 +183,7 @@ async def gather(coroutines: list[Any]) -> None:
 class Stream:
     """A plan that runs in the background until it ends or is stopped."""
 
-    def __init__(self, steps: list[Step], pools: dict[Any, Channel]) -> None:
+    def __init__(self, steps: list[Step], pools: Channels) -> None:
         self._runs = [Run(step, pools) for step in steps]
         self.task = asyncio.ensure_future(self._finish())
 
@@ -192,7 +213,7 @@ class Agent:
     def __init__(self, state: Path) -> None:
         self._socket = state / "workload.sock"
         self._streams: dict[str, Stream] = {}
-        self._pools: dict[Any, Channel] = {}
+        self._pools: Channels = {}
 
     def close(self) -> None:
         """Give up streams and kept connections."""
@@ -209,7 +230,7 @@ class Agent:
             if operation is None:
                 raise PlanError(f"unknown op {message['op']!r}")
             return {"ok": True, **await operation(message)}
-        except (PlanError, LocalError, WireError) as error:
+        except (PlanError, LocalError, NoLibrary, WireError) as error:
             return refusal(error)
         except (ValueError, TypeError, KeyError, AttributeError, OSError, TimeoutError) as error:
             return refusal(f"{type(error).__name__}: {error}")

@@ -77,6 +77,11 @@ def payload(request_id: str, size: int) -> bytes:
     return hashlib.shake_128(request_id.encode()).digest(size)
 
 
+def digest(content: bytes) -> str | None:
+    """As the echo server gives it: SHA-256 in hex, None for nothing."""
+    return hashlib.sha256(content).hexdigest() if content else None
+
+
 def chunked(body: bytes) -> bytes:
     """The body in the chunked coding, in chunks of 4 KiB."""
     parts = [body[at : at + 4096] for at in range(0, len(body), 4096)]

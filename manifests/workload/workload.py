@@ -6,7 +6,8 @@
 
 `serve` is the pod's main process; when every listener is bound it makes the file /tmp/ready. `agent` is
 started once in a pod, by exec, and then answers frames (see wire_format.py) until its input ends or nothing
-has come for ten minutes. Standard library only, Python 3.9 or newer, no privileges.
+has come for ten minutes. Standard library only, Python 3.9 or newer, no privileges; HTTP/2 takes an archive beside it
+(see http2_library.py) and Python 3.10.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any
 
 sys.dont_write_bytecode = True
 
-from echo_server import EchoServer, HttpConnection, ServerFirstConnection, TcpConnection  # noqa: E402
+from echo_server import EchoServer, ServerFirstConnection, TcpConnection  # noqa: E402
+from http_port import HttpPort  # noqa: E402
 from traffic_agent import Agent, converse  # noqa: E402
 
 STATE = Path("/tmp")  # noqa: S108 (of the pod, not shared)
@@ -49,7 +51,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     (arguments.state / "ready").unlink(missing_ok=True)
     server = EchoServer(arguments.state)
     kinds = [
-        (HttpConnection, arguments.http),
+        (HttpPort, arguments.http),
         (TcpConnection, arguments.tcp),
         (ServerFirstConnection, arguments.tcp_server_first),
     ]

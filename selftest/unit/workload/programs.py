@@ -18,7 +18,8 @@ __all__ = ["Agent", "ask", "misbehaving", "reset", "run", "send", "serving"]
 
 sys.path.insert(0, str(WORKLOAD))  # as in the pod, where it is one flat folder
 
-from echo_server import EchoServer, HttpConnection, ServerFirstConnection, TcpConnection
+from echo_server import EchoServer, ServerFirstConnection, TcpConnection
+from http_port import HttpPort
 from traffic_agent import Agent
 
 RST = struct.pack("ii", 1, 0)
@@ -29,7 +30,7 @@ Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 async def serving(state: Path) -> AsyncIterator[EchoServer]:
     """An echo server: `ports` are HTTP, TCP, server-first TCP and UDP."""
     server = EchoServer(state)
-    for kind in (HttpConnection, TcpConnection, ServerFirstConnection):
+    for kind in (HttpPort, TcpConnection, ServerFirstConnection):
         await server.listen(kind, 0)
     await server.listen_udp(0)
     running = asyncio.ensure_future(server.run())
