@@ -13,7 +13,7 @@ import yaml
 
 from smi_conformance.cluster.port import Cluster, ClusterError, Manifest, Ref
 from smi_conformance.judge.convergence import DeadlineExpired, until
-from smi_conformance.locations import CRDS
+from smi_conformance.meshes import crds
 from smi_conformance.meshes.profile import Profile, Setting
 
 NAMESPACE = "smi-reference"
@@ -29,7 +29,11 @@ class UnknownFault(Exception):
 
 
 def faults_of(profile: Profile) -> dict[str, str]:
-    """The fault switches that a mesh has: `ID/slug` to what it does. Only the reference mesh has any."""
+    """The fault switches that a mesh has: `ID/slug` to what it does. Only the reference mesh and the model have any."""
+    if profile.installer == "model":
+        from smi_conformance.cluster.model.switchboard import faults  # noqa: PLC0415  # stands on the optional extra
+
+        return faults()
     if profile.installer != "reference":
         return {}
     from smi_conformance.lab.mesh.faults import FAULTS  # noqa: PLC0415  # the lab is an optional extra
@@ -38,9 +42,12 @@ def faults_of(profile: Profile) -> dict[str, str]:
 
 
 def install(cluster: Cluster, profile: Profile, progress: Progress) -> None:
-    """Serve the SMI resources and, for the reference mesh, install it. Idempotent."""
+    """Serve the SMI resources and, for the reference mesh, all of their versions and the mesh. Idempotent.
+
+    Until the reference mesh is up, its resources can be used in the stable versions only.
+    """
     progress("serving the SMI resources")
-    for manifest in _documents((CRDS / "stable.yaml").read_text()):
+    for manifest in _definitions(profile):
         cluster.apply(manifest)
     if profile.installer == "reference":
         progress(f"installing the {profile.title}")
@@ -49,9 +56,23 @@ def install(cluster: Cluster, profile: Profile, progress: Progress) -> None:
         wait_ready(cluster, profile)
 
 
-def uninstall(cluster: Cluster, profile: Profile) -> None:
-    """Remove what install made, but the SMI resources: other meshes may use them."""
+def _definitions(profile: Profile) -> list[Manifest]:
     if profile.installer == "reference":
+        return crds.every_version(crds.BY_REFERENCE_MESH)
+    return crds.every_version({"strategy": "None"}) if profile.installer == "model" else crds.stable()
+
+
+def uninstall(cluster: Cluster, profile: Profile) -> None:
+    """Remove what install made, but the stable versions of the SMI resources: other meshes may use them.
+
+    The other versions go before the mesh that converts them, for without it no object could be listed any more, and
+    no namespace deleted that holds one.
+    """
+    if profile.installer == "reference":
+        for definition in crds.stable():
+            found = cluster.get(Ref.of(definition))
+            if found and crds.converted_by_reference_mesh(found):
+                cluster.apply(crds.without_conversion(definition))
         for manifest in reversed(reference_manifests()):
             cluster.delete(Ref.of(manifest))
 

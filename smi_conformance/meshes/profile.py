@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 Posture = Literal["deny", "permissive"]
 
 
 class ProfileError(Exception):
     """The profile cannot be used: unknown name, unreadable file, or a field that does not fit."""
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class _Part(BaseModel):
@@ -46,6 +50,8 @@ class Onboarding(_Part):
     namespace_annotations: dict[str, str] = {}
     pod_labels: dict[str, str] = {}
     pod_annotations: dict[str, str] = {}
+    opt_out_labels: dict[str, str] = Field(default={}, description="keep one pod of such a namespace out of the mesh")
+    opt_out_annotations: dict[str, str] = {}
     sidecar: str | None = Field(default=None, description="name of the container that every meshed pod must have")
 
 
@@ -66,17 +72,20 @@ class Profile(_Part):
     title: str
     version: str
     verified: str | None = Field(default=None, description="where and when a run was last seen; absent: unverified")
-    claims: dict[str, str] = Field(description="API group to the version that the mesh claims to serve")
+    claims: dict[str, Annotated[tuple[str, ...], BeforeValidator(_several)]] = Field(
+        description="API group to the versions that the mesh claims to serve: one, or a list"
+    )
     features: dict[str, Feature] = {}
     postures: dict[Posture, list[Setting]] = {}
     onboarding: Onboarding = Onboarding()
     address: str = Field(default="{svc}", description="how a client names a Service of its own namespace")
     address_elsewhere: str = Field(default="{svc}.{ns}", description="how it names one of another namespace")
+    trust_domain: str = Field(default="cluster.local", description="of the SPIFFE ids TRUST_DOMAIN/ns/NS/sa/NAME")
     deadlines: dict[str, float] = {}
     namespaces: list[str] = Field(default=[], description="where the mesh itself runs; dumped when a scenario fails")
     deployments: list[str] = Field(default=[], description="NAMESPACE/NAME that must be available before a run")
     deviations: list[Deviation] = []
-    installer: Literal["none", "reference"] = "none"
+    installer: Literal["none", "reference", "model"] = "none"
     enforces_access: bool = True
 
 

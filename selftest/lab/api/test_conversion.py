@@ -34,7 +34,10 @@ class FakeWebhook:
     def _convert(self, obj: Object, version: str) -> Object:
         spec = obj["spec"]
         changed = {"items": [spec["item"]]} if version.endswith("/v1") else {"item": spec["items"][0]}
-        return {**obj, "apiVersion": version, "spec": changed}
+        meta = {**obj["metadata"], "name": "other", "annotations": {"items": "1"}}
+        if "item" in changed:
+            del meta["annotations"]
+        return {**obj, "apiVersion": version, "metadata": meta, "spec": changed, "unknown": True}
 
 
 @pytest.fixture
@@ -85,7 +88,21 @@ def test_there_and_back(registry: Registry, webhook: FakeWebhook) -> None:
 
     assert (created["spec"], created["apiVersion"]) == ({"item": "x"}, f"{GROUP}/v1alpha1")
     assert (stored["spec"], stored["apiVersion"]) == ({"items": ["x"]}, f"{GROUP}/v1")
-    assert created["metadata"] == stored["metadata"]
+    assert {**created["metadata"], "annotations": {"items": "1"}} == stored["metadata"]
+
+
+def test_only_labels_and_annotations_of_the_metadata_change(registry: Registry, webhook: FakeWebhook) -> None:
+    asyncio.run(registry.create(row(registry, "v1alpha1"), box("v1alpha1", item="x"), "a"))
+    stored = registry.store.get(f"boxes.{GROUP}", "b", "a")
+    read = asyncio.run(registry.read(row(registry, "v1alpha1"), "b", "a"))
+
+    assert (stored["metadata"]["annotations"], "annotations" in read["metadata"]) == ({"items": "1"}, False)
+
+
+def test_what_the_stored_version_does_not_know_is_pruned(registry: Registry, webhook: FakeWebhook) -> None:
+    asyncio.run(registry.create(row(registry, "v1alpha1"), box("v1alpha1", item="x"), "a"))
+
+    assert "unknown" not in registry.store.get(f"boxes.{GROUP}", "b", "a")
 
 
 def test_no_call_for_the_stored_version(registry: Registry, webhook: FakeWebhook) -> None:

@@ -9,6 +9,7 @@ from smi_conformance.lab.mesh import objects
 from smi_conformance.lab.mesh.model import Account, Json, Name, State
 
 NS = "shop"
+UDP_PORTS = (("udp-9000", 9000), ("udp-9500", 9500, 9001))
 PORTS = (("http-8080", 8080), ("http-9090", 9090), ("tcp-7000", 7000), ("tcp-7001", 7001), ("tcp-7002", 7002))
 
 
@@ -31,13 +32,14 @@ def pod(name: str, account: str, ip: str, labels: Mapping[str, str], **more: Any
 
 
 def service(name: str, vip: str, selector: Mapping[str, str], ports: Iterable[Any] = PORTS, **more: Any) -> Json:
-    listed = [{"name": p[0], "port": p[1], "targetPort": p[2] if len(p) > 2 else p[1]} for p in ports]
+    protocol = {"protocol": more.pop("protocol", "TCP")}
+    listed = [{"name": p[0], "port": p[1], "targetPort": p[2] if len(p) > 2 else p[1]} | protocol for p in ports]
     spec = {"clusterIP": vip, "selector": dict(selector), "ports": listed}
     return {"metadata": meta(name, **more), "spec": spec}
 
 
-def endpoints(name: str, ips: Iterable[str], ports: Iterable[Any] = PORTS) -> Json:
-    listed = [{"name": p[0], "port": p[-1]} for p in ports]
+def endpoints(name: str, ips: Iterable[str], ports: Iterable[Any] = PORTS, protocol: str = "TCP") -> Json:
+    listed = [{"name": p[0], "port": p[-1], "protocol": protocol} for p in ports]
     return {"metadata": meta(name), "subsets": [{"addresses": [{"ip": ip} for ip in ips], "ports": listed}]}
 
 
@@ -60,6 +62,10 @@ def http_rule(name: str, *matches: str) -> Json:
 
 def tcp_rule(name: str) -> Json:
     return {"kind": "TCPRoute", "name": name}
+
+
+def udp_rule(name: str) -> Json:
+    return {"kind": "UDPRoute", "name": name}
 
 
 def group(name: str, *matches: Json) -> Json:
@@ -100,12 +106,19 @@ def cluster(**other: Iterable[Json]) -> dict[str, list[Json]]:
     services = [
         service("b", "10.96.0.1", {"app": "b"}),
         service("web", "10.96.0.2", {"app": "web"}),
+        service("b-udp", "10.96.0.3", {"app": "b"}, UDP_PORTS, protocol="UDP"),
+        service("dns", "10.96.0.4", {"app": "web"}, UDP_PORTS, protocol="UDP"),
+        service("dns-v1", "10.96.2.1", {"app": "web", "v": "v1"}, UDP_PORTS, protocol="UDP"),
+        service("dns-v2", "10.96.2.2", {"app": "web", "v": "v2"}, UDP_PORTS[:1], protocol="UDP"),
         *(service(f"web-{v}", f"10.96.1.{v[1]}", {"app": "web", "v": v}) for v in versions),
     ]
     ready = [
         endpoints("b", ["10.0.0.3", "10.0.0.4"]),
         endpoints("web", versions.values()),
         *(endpoints(f"web-{v}", [ip]) for v, ip in versions.items()),
+        endpoints("b-udp", ["10.0.0.3", "10.0.0.4"], UDP_PORTS, "UDP"),
+        endpoints("dns-v1", ["10.0.1.1"], UDP_PORTS, "UDP"),
+        endpoints("dns-v2", ["10.0.1.2"], UDP_PORTS[:1], "UDP"),
     ]
     made: dict[str, Iterable[Json]] = {
         "pods": pods,
@@ -113,12 +126,14 @@ def cluster(**other: Iterable[Json]) -> dict[str, list[Json]]:
         "endpoints": ready,
         "httproutegroups": GROUPS,
         "tcproutes": (tcp_route("tcp", 7000, 7002),),
+        "udproutes": (tcp_route("udp", 9000, 9001),),
         **other,
     }
     groups = {
         "traffictargets": ".access.smi-spec.io",
         "httproutegroups": ".specs.smi-spec.io",
         "tcproutes": ".specs.smi-spec.io",
+        "udproutes": ".specs.smi-spec.io",
         "trafficsplits": ".split.smi-spec.io",
     }
     return {name + groups.get(name, ""): list(items) for name, items in made.items()}
@@ -136,10 +151,12 @@ def representative(posture: str = "deny", **other: Iterable[Json]) -> State:
             target("t1", "b", ["a"], http_rule("routes"), tcp_rule("tcp")),
             target("t2", "b", ["a", "z"], http_rule("firefox", "agent")),
             target("t3", "sa-v1", ["a"], tcp_rule("tcp")),
+            target("t4", "b", ["z"], udp_rule("udp")),
         ),
         "trafficsplits": (
             split("web", "web", {"web-v1": 90, "web-v2": 10, "web-v3": 0}),
             split("b", "b", {"web-v1": 1, "web-v2": 2}, ["firefox"]),
+            split("dns", "dns", {"dns-v1": 90, "dns-v2": 10, "web-v3": 1}),
         ),
         **other,
     }

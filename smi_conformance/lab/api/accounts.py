@@ -20,7 +20,7 @@ def admit(store: Store, pod: Object) -> None:
     account = store.find("serviceaccounts", name, meta["namespace"])
     if account is None:
         why = f'error looking up service account {meta["namespace"]}/{name}: serviceaccount "{name}" not found'
-        raise ApiError.forbidden("pods", meta.get("name") or meta.get("generateName", ""), why)
+        raise ApiError.forbidden("pods", meta.get("generateName") or meta.get("name", ""), why)
     if account.get("imagePullSecrets") and not spec.get("imagePullSecrets"):
         spec["imagePullSecrets"] = copy_json(account)["imagePullSecrets"]
     if spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken", True)):

@@ -94,8 +94,13 @@ class Converter:
         """The object in its CRD's storage version."""
         if row.definition is None:
             return obj
-        version = f"{row.group}/{storage_version(self._store.stored(CRDS, row.name))}"
-        return obj if obj["apiVersion"] == version else (await self._convert(row, version, [obj]))[0]
+        definition = self._store.stored(CRDS, row.name)
+        stored = storage_version(definition)
+        if obj["apiVersion"] == f"{row.group}/{stored}":
+            return obj
+        (converted,) = await self._convert(row, f"{row.group}/{stored}", [obj])
+        schema = next(v["schema"]["openAPIV3Schema"] for v in definition["spec"]["versions"] if v["name"] == stored)
+        return prune_object(converted, schema)
 
     async def _convert(self, row: Resource, version: str, objects: list[Object]) -> list[Object]:
         conversion = self._store.stored(CRDS, row.name)["spec"]["conversion"]
@@ -120,6 +125,8 @@ class Converter:
 
 
 def _with_identity(converted: Object, original: Object) -> Object:
-    """Of the metadata a conversion may change labels and annotations only."""
-    changed = {k: converted["metadata"][k] for k in ("labels", "annotations") if k in converted["metadata"]}
-    return {**converted, "metadata": {**original["metadata"], **changed}}
+    """Of the metadata a conversion may change labels and annotations only; it may also take them away."""
+    own = ("labels", "annotations")
+    kept = {k: v for k, v in original["metadata"].items() if k not in own}
+    changed = {k: v for k in own if (v := converted["metadata"].get(k)) is not None}
+    return {**converted, "metadata": {**kept, **changed}}

@@ -1,5 +1,7 @@
 """The sidecar container's main process: gets the pod's certificate, runs Envoy, and says when the pod is ready.
 
+Beside Envoy, which knows nothing of it, it follows the policy for UDP and writes it into the kernel.
+
 `python -m smi_conformance.lab.mesh.agent`. Many of these start at once, so little is imported.
 """
 
@@ -22,6 +24,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from smi_conformance.lab.mesh.udp_rules import Rules
 
 CONTROL_PLANE, PORT = "control-plane.smi-reference.svc", 443
 TOKEN = Path("/var/run/refmesh/token")
@@ -79,7 +83,7 @@ class Agent:
         _write("bootstrap.json", json.dumps(bootstrap))
         self._tell("certificate received, starting Envoy")
         self._envoy = subprocess.Popen(ENVOY)
-        for work in (self._serve_readiness, self._wait_for_sync):
+        for work in (self._serve_readiness, self._wait_for_sync, lambda: self._follow_udp(bootstrap["node"])):
             threading.Thread(target=work, daemon=True).start()
         while True:
             try:
@@ -97,7 +101,7 @@ class Agent:
 
     def _renew(self) -> Any:
         """A certificate for the pod's account, put where Envoy finds it; what the control plane says besides."""
-        answer = self._ask_until_answered("POST", "/sign", {**self._pod, "csr": self._csr})
+        answer = self._ask_until_answered("/sign", {**self._pod, "csr": self._csr})
         chain, key = {"inline_string": answer["certificate"]}, {"inline_string": self._key}
         kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
         secret = {
@@ -113,32 +117,42 @@ class Agent:
     def _wait_for_sync(self) -> None:
         """Ready once the control plane has heard that Envoy took over its first configuration."""
         while not self._ready:
-            answer = self._ask_until_answered("POST", "/synced", self._pod)
+            answer = self._ask_until_answered("/synced", self._pod)
             self._ready = bool(answer["synced"])
         self._tell("ready")
+
+    def _follow_udp(self, node: Any) -> None:
+        """Put each policy for UDP in force. Asking with its version acknowledges it, with an older one refuses it."""
+        rules, version = Rules(), ""
+        connection = Uncaptured(self._tls, timeout=SYNC_SECONDS + 10)
+        while True:
+            try:
+                found = _post(connection, "/v3/discovery:datagrams", {"node": node, "version_info": version})
+                if found:
+                    rules.write(found["resources"])
+                    version = found["version_info"]
+            except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+                sys.stderr.write(f"UDP: {error!r}\n")
+                connection.close()
+                time.sleep(RETRY_SECONDS)
 
     def _tell(self, what: str) -> None:
         sys.stderr.write(f"{what} after {time.monotonic() - self._begun:.2f} s\n")
 
-    def _ask_until_answered(self, method: str, path: str, body: dict[str, str]) -> Any:
+    def _ask_until_answered(self, path: str, body: dict[str, str]) -> Any:
         while True:
             try:
-                return self._ask(method, path, body)
+                return self._ask(path, body)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 sys.stderr.write(f"{path}: {error}\n")
                 time.sleep(RETRY_SECONDS)
 
-    def _ask(self, method: str, path: str, body: dict[str, str]) -> Any:
+    def _ask(self, path: str, body: dict[str, str]) -> Any:
         connection = Uncaptured(self._tls, timeout=SYNC_SECONDS + 10)
         try:
-            connection.request(method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN.read_text()}"})
-            response = connection.getresponse()
-            text = response.read()
+            return _post(connection, path, body, {"Authorization": f"Bearer {TOKEN.read_text()}"})
         finally:
             connection.close()
-        if response.status != 200:
-            raise ValueError(f"{response.status}: {text[:200]!r}")
-        return json.loads(text)
 
     def _serve_readiness(self) -> None:
         with socket.create_server(("", READY_PORT), backlog=16) as server:
@@ -155,6 +169,18 @@ class Agent:
             client.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         except OSError as error:
             sys.stderr.write(f"readiness: {error}\n")
+
+
+def _post(connection: Uncaptured, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+    """The answer as JSON; None when there is no news. Raises OSError, HTTPException, ValueError."""
+    connection.request("POST", path, json.dumps(body), headers or {})
+    response = connection.getresponse()
+    text = response.read()
+    if response.status == http.HTTPStatus.NOT_MODIFIED:
+        return None
+    if response.status != http.HTTPStatus.OK:
+        raise ValueError(f"{response.status}: {text[:200]!r}")
+    return json.loads(text)
 
 
 def _write(name: str, text: str) -> None:

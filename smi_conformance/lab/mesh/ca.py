@@ -39,15 +39,18 @@ class Authority:
         )
         return cls(_pem(built), _key_pem(key))
 
-    def sign_csr(self, csr: bytes, spiffe: str) -> str:
-        """A leaf for the key of a request; nothing else of the request counts. Raises ValueError."""
+    def sign_csr(self, csr: bytes, spiffe: str, name: str) -> str:
+        """A leaf for the key of a request, with an account's SPIFFE ID and one pod's DNS name.
+
+        Nothing else of the request counts. Raises ValueError.
+        """
         request = x509.load_pem_x509_csr(csr)
         if not request.is_signature_valid:
             raise ValueError("the request is not signed by its own key")
         key = request.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise ValueError("the key is no EC key")
-        return self._leaf(key, x509.UniformResourceIdentifier(spiffe))
+        return self._leaf(key, x509.UniformResourceIdentifier(spiffe), x509.DNSName(name))
 
     def serving(self, *names: str) -> tuple[str, str]:
         """Certificate and key of a server with these DNS names."""

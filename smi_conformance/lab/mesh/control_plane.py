@@ -21,21 +21,24 @@ from smi_conformance.lab.mesh.ca import Authority
 from smi_conformance.lab.mesh.events import Recorder
 from smi_conformance.lab.mesh.faults import FAULTS, Switches
 from smi_conformance.lab.mesh.generator import generate
-from smi_conformance.lab.mesh.kube import MERGE_PATCH, RETRY_SECONDS, Informer, Kube, KubeError
+from smi_conformance.lab.mesh.hooks import Hooks
+from smi_conformance.lab.mesh.kube import MERGE_PATCH, Informer, Kube, KubeError
 from smi_conformance.lab.mesh.model import Json, Mistake, Name, State
 from smi_conformance.lab.mesh.server import Server
 from smi_conformance.lab.mesh.xds import Fleet
 
 NAMESPACE = "smi-reference"
 SECRETS, CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/secrets", f"/api/v1/namespaces/{NAMESPACE}/configmaps"
-WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+#: The versions that objects are stored in, so that no conversion is needed to read them.
 WATCHED = {
     "pods": "/api/v1/pods",
     "services": "/api/v1/services",
     "endpoints": "/api/v1/endpoints",
     "traffictargets.access.smi-spec.io": "/apis/access.smi-spec.io/v1alpha3/traffictargets",
+    "identitybindings.access.smi-spec.io": "/apis/access.smi-spec.io/v1alpha4/identitybindings",
     "httproutegroups.specs.smi-spec.io": "/apis/specs.smi-spec.io/v1alpha4/httproutegroups",
     "tcproutes.specs.smi-spec.io": "/apis/specs.smi-spec.io/v1alpha4/tcproutes",
+    "udproutes.specs.smi-spec.io": "/apis/specs.smi-spec.io/v1alpha4/udproutes",
     "trafficsplits.split.smi-spec.io": "/apis/split.smi-spec.io/v1alpha4/trafficsplits",
 }
 DEBOUNCE_SECONDS = 0.01
@@ -53,40 +56,34 @@ class ControlPlane:
         self.authority = authority
         self.image = image
         self.state = State()
+        self.switches = Switches()
         self._news = asyncio.Event()
         self._built = asyncio.Event()
         self._kube = kube
         self._recorder = Recorder(kube)
         self._dirty = asyncio.Event()
         self._settings = settings.Settings()
-        self._switches = Switches()
         self._informers = {name: Informer(kube, path, self._dirty.set) for name, path in WATCHED.items()}
         self._config = Informer(kube, CONFIGMAPS, self._dirty.set)
-        self._webhooks = Informer(kube, WEBHOOKS, self._dirty.set)
-        self._patched = False
+        self._hooks = Hooks(kube, authority.pem)
 
     @property
     def ready(self) -> bool:
-        """Whether everything is known and pods are being injected."""
-        return self._patched and self._built.is_set()
+        """Whether everything is known, pods are being injected and objects converted."""
+        return self._hooks.in_place.is_set() and self._built.is_set()
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run, each until cancelled."""
-        informers = [*self._informers.values(), self._config, self._webhooks]
-        return [*(informer.run() for informer in informers), self._build_forever(), self._report_forever()]
+        informers = [informer.run() for informer in (*self._informers.values(), self._config)]
+        return [*informers, *self._hooks.tasks(), self._build_forever(), self._report_forever()]
 
     async def _build_forever(self) -> None:
-        for informer in [*self._informers.values(), self._config, self._webhooks]:
+        for informer in [*self._informers.values(), self._config]:
             await informer.synced.wait()
         while True:
             self._dirty.clear()
             self._take_settings()
             self._build()
-            try:
-                await self._patch_webhook()
-            except API_ERRORS as error:
-                LOG.warning("webhook not patched: %r", error)
-                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._dirty.set)
             await self._dirty.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
             if self._read_settings() == self._settings:
@@ -100,32 +97,18 @@ class ControlPlane:
         new = self._read_settings()
         if new != self._settings:
             LOG.warning("posture %s, faults %s, delay %s s %s", new.posture, new.faults, new.delay, new.problems)
-            self._switches = Switches(new.faults, self._switches)
+            self.switches = Switches(new.faults, self.switches)
             self._settings = new
 
     def _build(self) -> None:
         items = {name: informer.items for name, informer in self._informers.items()}
         self.state = objects.read(items, posture=self._settings.posture)
-        changed = self.fleet.aim(generate(self.state, self._switches))
+        changed = self.fleet.aim(generate(self.state, self.switches))
         LOG.info("%d pods, %d of them with news", len(self.state.pods), changed)
-        self._recorder.note(mistakes(self.state))
+        self._recorder.note(self.switches.told(mistakes(self.state), self.state))
         self._built.set()
         self._news.set()
         self._news = asyncio.Event()
-
-    async def _patch_webhook(self) -> None:
-        bundle = base64.b64encode(self.authority.pem.encode()).decode()
-        for item in self._webhooks.items:
-            if item["metadata"]["name"] != NAMESPACE:
-                continue
-            patch: list[Json] = [
-                {"op": "add", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": bundle}
-                for number, hook in enumerate(item["webhooks"])
-                if hook["clientConfig"].get("caBundle") != bundle
-            ]
-            if patch:
-                await self._kube.request("PATCH", f"{WEBHOOKS}/{NAMESPACE}", patch, "application/json-patch+json")
-            self._patched = True
 
     async def _report_forever(self) -> None:
         told: dict[str, str] = {}

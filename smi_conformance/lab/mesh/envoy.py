@@ -20,11 +20,12 @@ INTERNAL_HEADER = "x-smi-reference-"
 
 @dataclass
 class Resources:
-    """What one proxy is given. Every list holds Envoy's JSON, each item with a name of its own."""
+    """What one sidecar is given: Envoy's JSON, and what is for the agent beside it. Each item has a name of its own."""
 
     clusters: list[Json] = field(default_factory=list)
     listeners: list[Json] = field(default_factory=list)
     routes: list[Json] = field(default_factory=list)
+    datagrams: list[Json] = field(default_factory=list)
 
     def managers(self, listener: str) -> Iterator[Json]:
         """The HTTP connection managers of a listener."""
@@ -61,10 +62,15 @@ def identity() -> Json:
 
 
 def san_matchers(patterns: Sequence[str]) -> list[Json]:
-    """Certificates with one of these SPIFFE IDs; with ANYONE among them every certificate of the mesh."""
+    """Certificates with one of these identities; with ANYONE among them every certificate of the mesh."""
     if ANYONE in patterns:
         return []
-    return [{"san_type": "URI", "matcher": string_matcher(pattern)} for pattern in patterns]
+    return [{"san_type": _san_type(pattern), "matcher": string_matcher(pattern)} for pattern in patterns]
+
+
+def _san_type(pattern: str) -> str:
+    """Accounts have SPIFFE IDs, single pods have DNS names."""
+    return "URI" if pattern.startswith("spiffe://") else "DNS"
 
 
 def string_matcher(pattern: str) -> Json:

@@ -16,6 +16,7 @@ from smi_conformance.lab.mesh.policy import HttpRule, Inbound, TcpPort
 
 APPLICATION = "application"
 RBAC = "extensions.filters.http.rbac.v3.RBAC"
+NETWORK_RBAC = "extensions.filters.network.rbac.v3.RBAC"
 OVERRIDE_HEADER = "x-http-method-override"
 
 
@@ -84,7 +85,10 @@ def plain_http_chain(port: int, codec: str) -> Json:
 def tcp_chains(port: int, rule: TcpPort) -> list[Json]:
     """Nobody allowed: no chain, and Envoy closes the connection."""
     chains = []
-    if rule.sources:
+    if rule.sources and rule.checked_late:
+        check = envoy.named("rbac", NETWORK_RBAC, stat_prefix="tcp", rules=rbac_rules([HttpRule(rule.sources)]))
+        chains.append(chain(mesh_tls(port), check, to_application(), tls=envoy.downstream_tls([ANYONE])))
+    elif rule.sources:
         to_app = to_application(_decided_first(rule))
         chains.append(chain(mesh_tls(port), to_app, tls=envoy.downstream_tls(rule.sources)))
     if rule.plain:

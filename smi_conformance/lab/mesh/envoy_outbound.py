@@ -87,21 +87,23 @@ def _chain_by_address(outbound: Outbound) -> Json:
     """
     chosen: Json = {}
     for port in outbound.ports:
-        by_port = chosen.setdefault(port.service.vip, _by("DestinationPortInput", {}))
+        by_port = chosen.setdefault(port.service.vip, by_input("DestinationPortInput", {}))
         matches = by_port["matcher"]["matcher_tree"]["exact_match_map"]["map"]
-        matches[str(port.port.number)] = _use(chain_name(port))
+        matches[str(port.port.number)] = use_chain(chain_name(port))
     for account, ips in outbound.direct.items():
-        chosen |= dict.fromkeys(ips, _use(direct_name(account)))
-    matcher: Json = _by("DestinationIPInput", chosen)["matcher"]
+        chosen |= dict.fromkeys(ips, use_chain(direct_name(account)))
+    matcher: Json = by_input("DestinationIPInput", chosen)["matcher"]
     return {"filter_chain_matcher": matcher} if chosen else {}
 
 
-def _by(key: str, choices: Json) -> Json:
+def by_input(key: str, choices: Json) -> Json:
+    """Choose by a property of the connection."""
     kind = envoy.named("key", f"extensions.matching.common_inputs.network.v3.{key}")
     return {"matcher": {"matcher_tree": {"input": kind, "exact_match_map": {"map": choices}}}}
 
 
-def _use(chain: str) -> Json:
+def use_chain(chain: str) -> Json:
+    """Take this filter chain."""
     kind = "type.googleapis.com/google.protobuf.StringValue"
     return {"action": {"name": "chain", "typed_config": {"@type": kind, "value": chain}}}
 

@@ -211,8 +211,8 @@ def pod_ip_not_intercepted_by_client(outbound: Outbound, _state: State) -> Outbo
 def by_destination(state: State, keep: Callable[[list[Target]], list[Target]]) -> State:
     """Only some of the TrafficTargets for each destination, which come in order of creation."""
     kept: list[Target] = []
-    for destination in {target.destination for target in state.targets}:
-        kept += keep([target for target in state.targets if target.destination == destination])
+    for destination in {(target.destination, target.binding) for target in state.targets}:
+        kept += keep([target for target in state.targets if (target.destination, target.binding) == destination])
     return replace(state, targets=tuple(target for target in state.targets if target in kept))
 
 
@@ -233,7 +233,7 @@ def third_policy_ignored(state: State) -> State:
 
 @fault("TA-050/policies-intersected", "a request has to fit every TrafficTarget for its destination", "inbound")
 def policies_intersected(inbound: Inbound, state: State) -> Inbound:
-    grants = policy.grants_of(state, inbound.pod.account)
+    grants = policy.grants_for(state, inbound.pod)
     sets = [tuple(rules) for rules in map(policy.http_rules, grants) if rules] or [()]
     # Always as many filters: a change of the filters would act on new connections only.
     sets += [(OPEN,)] * (MAX_INTERSECTED - len(sets))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from smi_conformance.lab.mesh import envoy_inbound, envoy_outbound, policy, splits
+from dataclasses import replace
+
+from smi_conformance.lab.mesh import datagrams, envoy_inbound, envoy_outbound, policy, splits
 from smi_conformance.lab.mesh.envoy import Resources
 from smi_conformance.lab.mesh.faults import Switches
 from smi_conformance.lab.mesh.model import Name, Pod, State
@@ -21,11 +23,13 @@ def generate(state: State, switches: Switches) -> dict[Name, Snapshot]:
 
 
 def _inbound(state: State, pod: Pod, switches: Switches) -> Resources:
-    return envoy_inbound.resources(switches.inbound(policy.inbound(state, pod), state))
+    made = switches.inbound(policy.inbound(state, pod), state)
+    return replace(envoy_inbound.resources(made), datagrams=[datagrams.inbound(made, state)])
 
 
 def _outbound(state: State, switches: Switches) -> Resources:
-    return envoy_outbound.resources(switches.outbound(splits.outbound(state), state), state)
+    made = switches.outbound(splits.outbound(state), state)
+    return replace(envoy_outbound.resources(made, state), datagrams=[datagrams.outbound(made, state)])
 
 
 def of_one(state: State, pod: Pod, switches: Switches) -> Resources:
@@ -36,5 +40,6 @@ def of_one(state: State, pod: Pod, switches: Switches) -> Resources:
         [*client.clusters, *server.clusters],
         [*client.listeners, *server.listeners],
         [*client.routes, *server.routes],
+        [*client.datagrams, *server.datagrams],
     )
     return switches.proxy(merged, view, pod)

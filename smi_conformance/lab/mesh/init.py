@@ -1,5 +1,7 @@
 """The init container: redirects the pod's TCP traffic to its proxy, before the application starts.
 
+UDP from outside is refused until the sidecar's agent knows what is granted.
+
 `python -m smi_conformance.lab.mesh.init`. Needs NET_ADMIN. The proxy's own connections are told by SO_MARK, so an
 application must not be able to set marks: without NET_ADMIN and NET_RAW it is not.
 """
@@ -11,7 +13,7 @@ import os
 import socket
 import struct
 
-from smi_conformance.lab.mesh import nft
+from smi_conformance.lab.mesh import nft, udp_inbound
 
 # As in envoy.py, which is not imported to keep the start short.
 OUTBOUND_PORT, INBOUND_PORT, READY_PORT = 15001, 15006, 15021
@@ -36,7 +38,7 @@ def own_addresses() -> list[str]:
     return [address for address in found if not address.startswith("127.")]
 
 
-def outbound(addresses: list[str]) -> list[tuple[int, bytes]]:
+def outbound(addresses: list[str]) -> list[nft.Message]:
     """Connections that the application makes.
 
     A call of the proxy to its own pod (by way of a Service) is inbound traffic like any other; calls of the application
@@ -60,7 +62,7 @@ def outbound(addresses: list[str]) -> list[tuple[int, bytes]]:
     return [nft.rule(TABLE, "out", *rule) for rule in rules]
 
 
-def apart() -> list[tuple[int, bytes]]:
+def apart() -> list[nft.Message]:
     """The proxy's own connections get a tracking zone of their own.
 
     When a server resets a connection that the proxy passed through, its entry stays for 10 s. Without zones an
@@ -69,7 +71,7 @@ def apart() -> list[tuple[int, bytes]]:
     return [nft.rule(TABLE, "apart", nft.mark(OUTBOUND_MARK), nft.original_zone(PROXY_ZONE))]
 
 
-def inbound() -> list[tuple[int, bytes]]:
+def inbound() -> list[nft.Message]:
     """Connections that reach the pod; the kubelet's check of the proxy itself is left alone."""
     tcp = nft.protocol(socket.IPPROTO_TCP)
     outside = nft.interface(nft.IN_INTERFACE, "lo", nft.NOT_EQUAL)
@@ -86,7 +88,8 @@ def main() -> None:
         nft.nat_chain(TABLE, "out", nft.OUTPUT),
         nft.nat_chain(TABLE, "in", nft.PREROUTING),
     ]
-    nft.replace_table(TABLE, [*chains, *apart(), *outbound(own_addresses()), *inbound()])
+    captured = nft.replacing(TABLE, [*chains, *apart(), *outbound(own_addresses()), *inbound()])
+    nft.commit([*captured, *nft.replacing(udp_inbound.TABLE, udp_inbound.messages())])
     os.write(1, b"traffic of this pod goes through its proxy\n")
 
 

@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 from smi_conformance.lab.mesh import expressions
 from smi_conformance.lab.mesh.model import (
+    UNKNOWN,
     Account,
     Backend,
+    Binding,
     HeaderFilter,
     HttpMatch,
     Json,
@@ -21,13 +23,18 @@ from smi_conformance.lab.mesh.model import (
     ServicePort,
     Split,
     State,
+    Subject,
     Target,
 )
+from smi_conformance.lab.mesh.quantities import MAX_WEIGHTS
+from smi_conformance.lab.mesh.versions import VOID, complete
 
 T = TypeVar("T")
 SIDECAR = "refmesh-proxy"
 HTTP_PROTOCOLS = {"http", "http2", "h2c", "grpc", "kubernetes.io/h2c"}
-MAX_WEIGHTS = 2**32 - 1
+#: The API groups that an object may give the kind of a subject, which all of them mean the same.
+SUBJECT_GROUPS = (None, "", "access.smi-spec.io")
+SUBJECTS = ("ServiceAccount", "IdentityBinding")
 CLUSTER_SUFFIXES = ("", ".svc", ".svc.cluster.local")
 
 #: Objects by resource ("pods", "traffictargets.access.smi-spec.io", ...), each list in order of creation.
@@ -52,6 +59,11 @@ def read(objects: Objects, *, posture: str = "deny") -> State:
         targets=tuple(all_of("traffictargets.access.smi-spec.io", _target)),
         groups=dict(groups),
         tcp_routes=dict(routes),
+        udp_routes=dict(all_of("udproutes.specs.smi-spec.io", lambda item: (_name(item), _ports(item)))),
+        bindings={one.name: one for one in all_of("identitybindings.access.smi-spec.io", _binding)},
+        without_ports=frozenset(
+            _name(item) for item in objects.get("tcproutes.specs.smi-spec.io", ()) if not _lists(item)
+        ),
         splits=tuple(all_of("trafficsplits.split.smi-spec.io", _split)),
         posture=posture,
         mistakes=tuple(mistakes),
@@ -117,32 +129,37 @@ def _workload(owner: Json, meta: Json) -> str:
 
 def _service(item: Json, endpoints: Json) -> Service:
     spec = item["spec"]
-    ports = [port for port in spec.get("ports") or [] if port.get("protocol", "TCP") == "TCP"]
     external = spec.get("type") == "ExternalName"
     return Service(
         name=_name(item),
         uid=item["metadata"].get("uid", ""),
         vip="" if external or spec.get("clusterIP") in (None, "None") else spec["clusterIP"],
         selector=spec.get("selector") or {},
-        ports={
-            port["port"]: ServicePort(
-                port["port"],
-                protocol_of(port),
-                port.get("targetPort") or port["port"],
-                _endpoints(endpoints, port.get("name", "")),
-            )
-            for port in ports
-        },
+        ports=_service_ports(spec, endpoints, "TCP"),
+        udp_ports=_service_ports(spec, endpoints, "UDP"),
     )
 
 
-def _endpoints(endpoints: Json, port_name: str) -> tuple[tuple[str, int], ...]:
+def _service_ports(spec: Json, endpoints: Json, transport: str) -> dict[int, ServicePort]:
+    return {
+        port["port"]: ServicePort(
+            port["port"],
+            "udp" if transport == "UDP" else protocol_of(port),
+            port.get("targetPort") or port["port"],
+            _endpoints(endpoints, port.get("name", ""), transport),
+        )
+        for port in spec.get("ports") or []
+        if port.get("protocol", "TCP") == transport
+    }
+
+
+def _endpoints(endpoints: Json, port_name: str, transport: str) -> tuple[tuple[str, int], ...]:
     return tuple(
         sorted(
             (address["ip"], port["port"])
             for subset in endpoints.get("subsets") or []
             for port in subset.get("ports") or []
-            if port.get("name", "") == port_name and port.get("protocol", "TCP") == "TCP"
+            if port.get("name", "") == port_name and port.get("protocol", "TCP") == transport
             for address in subset.get("addresses") or []
         )
     )
@@ -188,28 +205,64 @@ def _headers(headers: Any) -> list[tuple[str, Any]]:
 
 
 def _ports(item: Json) -> frozenset[int] | None:
-    ports = ((item.get("spec") or {}).get("matches") or {}).get("ports") or []
-    return frozenset(int(port) for port in ports) or None
+    return frozenset(int(port) for port in _matches(item).get("ports") or ()) or None
+
+
+def _lists(item: Json) -> bool:
+    """Whether an L4 route has a list of ports, be it empty."""
+    return _matches(item).get("ports") is not None
+
+
+def _matches(item: Json) -> Json:
+    matches: Json = (item.get("spec") or {}).get("matches") or {}
+    return matches
 
 
 def _target(item: Json) -> Target:
-    spec = item.get("spec") or {}
-    namespace, destination = item["metadata"]["namespace"], spec.get("destination") or {}
-    own = destination.get("namespace", namespace) == namespace
-    known = destination.get("kind") == "ServiceAccount" and own
+    found, name = complete("TrafficTarget", item), _name(item)
+    destination, sources = found.get("destination") or {}, found.get("sources") or []
+    to = _subject(destination, name.namespace)
+    # A TrafficTarget speaks for its own namespace only.
+    own = to.name.namespace == name.namespace
+    known = [_subject(source) for source in sources]
+    # Nothing says which account is meant without a namespace; a binding can only be one of the own namespace.
+    bound = [_subject(source, name.namespace) for source in sources]
     return Target(
+        name=name,
+        uid=item["metadata"].get("uid", ""),
+        destination=Account(*to.name) if own and to.kind == "ServiceAccount" else None,
+        sources=tuple(Account(*s.name) for s in known if s.kind == "ServiceAccount" and s.name.namespace),
+        rules=tuple(_rule(rule) for rule in found.get("rules") or []),
+        binding=to.name if own and to.kind == "IdentityBinding" else None,
+        bound_sources=tuple(s.name for s in bound if s.kind == "IdentityBinding"),
+        port=int(found["port"]) if "port" in found else None,
+        strange_destination=None if to.kind in SUBJECTS else to,
+        strange_sources=tuple(s for s in bound if s.kind not in SUBJECTS),
+    )
+
+
+def _subject(subject: Json, namespace: str = "") -> Subject:
+    """A subject by kind and name; the kind is one of SUBJECTS only where it means that."""
+    strange = VOID in subject or subject.get("group") not in SUBJECT_GROUPS
+    kind = str(subject.get("kind", ""))
+    return Subject(
+        UNKNOWN + kind if strange else kind, Name(subject.get("namespace") or namespace, subject.get("name", ""))
+    )
+
+
+def _rule(rule: Json) -> Rule:
+    kind = (UNKNOWN if VOID in rule else "") + str(rule.get("kind", ""))
+    return Rule(kind, rule.get("name", ""), tuple(rule.get("matches") or ()))
+
+
+def _binding(item: Json) -> Binding:
+    schemes = item["spec"].get("schemes") or {}
+    return Binding(
         name=_name(item),
         uid=item["metadata"].get("uid", ""),
-        destination=Account(namespace, destination["name"]) if known else None,
-        sources=tuple(
-            Account(source["namespace"], source["name"])
-            for source in spec.get("sources") or []
-            if source.get("kind") == "ServiceAccount" and source.get("namespace")
-        ),
-        rules=tuple(
-            Rule(rule.get("kind", ""), rule.get("name", ""), tuple(rule.get("matches") or ()))
-            for rule in spec.get("rules") or []
-        ),
+        labels=(schemes.get("podLabelSelector") or {}).get("matchLabels") or {},
+        spiffe=tuple(str(one).removeprefix("spiffe://") for one in schemes.get("spiffeIdentities") or ()),
+        account=schemes.get("serviceAccount") or "",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the control plane serves over HTTPS: injection, certificates and configuration."""
+"""What the control plane serves over HTTPS: injection, conversion, certificates and configuration."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from smi_conformance.lab.mesh import webhook
+from smi_conformance.lab.mesh import conversion, webhook
 from smi_conformance.lab.mesh.bootstrap import CONTROL_PLANE, bootstrap
-from smi_conformance.lab.mesh.model import Json, Name
-from smi_conformance.lab.mesh.snapshot import CLUSTERS, LISTENERS, ROUTES
+from smi_conformance.lab.mesh.model import Json, Name, pod_identity
+from smi_conformance.lab.mesh.snapshot import CLUSTERS, DATAGRAMS, LISTENERS, ROUTES
 from smi_conformance.lab.mesh.xds import Node
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ PORT = 8443
 MAX_BODY = 8 * 1024 * 1024
 SYNC_SECONDS = 25.0
 RENEW_SECONDS = 8 * 3600.0
-KINDS = {"clusters": CLUSTERS, "listeners": LISTENERS, "routes": ROUTES}
+KINDS = {"clusters": CLUSTERS, "listeners": LISTENERS, "routes": ROUTES, "datagrams": DATAGRAMS}
 NAMES = (CONTROL_PLANE, f"{CONTROL_PLANE}.cluster.local")
 LOG = logging.getLogger("server")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -45,6 +45,7 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_get("/ready", self._ready)
         app.router.add_post("/inject", self._inject)
+        app.router.add_post("/convert", self._convert)
         app.router.add_post("/sign", self._sign)
         app.router.add_post("/synced", self._synced)
         app.router.add_post("/v3/discovery:{kind}", self._discovery)
@@ -72,6 +73,10 @@ class Server:
         review = await request.json()
         return web.json_response(webhook.review(review, self._plane.image, self._plane.authority.pem))
 
+    async def _convert(self, request: web.Request) -> web.Response:
+        review = await request.json()
+        return web.json_response(conversion.review(review, self._plane.switches.converted))
+
     async def _sign(self, request: web.Request) -> web.Response:
         asked = await request.json()
         pod = Name(asked["namespace"], asked["pod"])
@@ -81,7 +86,7 @@ class Server:
         if spiffe is None:
             raise web.HTTPForbidden(text="the token does not fit the pod")
         try:
-            certificate = self._plane.authority.sign_csr(asked["csr"].encode(), spiffe)
+            certificate = self._plane.authority.sign_csr(asked["csr"].encode(), spiffe, pod_identity(pod))
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         LOG.info("%s gets one for %s", pod, spiffe)

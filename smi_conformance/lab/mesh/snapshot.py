@@ -1,11 +1,11 @@
-"""The configuration of one proxy in the form it travels in: JSON text per resource."""
+"""The configuration of one sidecar in the form it travels in: JSON text per resource."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smi_conformance.lab.mesh.envoy import TYPE, Resources
 from smi_conformance.lab.mesh.model import Json
@@ -13,6 +13,8 @@ from smi_conformance.lab.mesh.model import Json
 CLUSTERS = TYPE + "config.cluster.v3.Cluster"
 LISTENERS = TYPE + "config.listener.v3.Listener"
 ROUTES = TYPE + "config.route.v3.RouteConfiguration"
+#: Not Envoy's: for the agent.
+DATAGRAMS = "type.googleapis.com/smi.reference.Datagrams"
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Snapshot:
     clusters: Mapping[str, str]
     listeners: Mapping[str, str]
     routes: Mapping[str, str]
+    datagrams: Mapping[str, str] = field(default_factory=dict)
 
     def __or__(self, other: Snapshot) -> Snapshot:
         return Snapshot(
             {**self.clusters, **other.clusters},
             {**self.listeners, **other.listeners},
             {**self.routes, **other.routes},
+            {**self.datagrams, **other.datagrams},
         )
 
 
@@ -41,7 +45,8 @@ class Response:
 
 def snapshot(resources: Resources) -> Snapshot:
     """The resources as text."""
-    return Snapshot(_texts(resources.clusters), _texts(resources.listeners), _texts(resources.routes))
+    kinds = (resources.clusters, resources.listeners, resources.routes, resources.datagrams)
+    return Snapshot(*map(_texts, kinds))
 
 
 def _texts(items: Iterable[Json]) -> dict[str, str]:

@@ -48,10 +48,14 @@ class VirtualPort:
 
 @dataclass(frozen=True)
 class Outbound:
-    """Where the calls of a client go: through Services, and directly to the addresses of meshed pods."""
+    """Where the calls of a client go: through Services, and directly to the addresses of meshed pods.
+
+    `datagrams` are the UDP ports that are split; those of all other Services are left to Kubernetes.
+    """
 
     ports: tuple[VirtualPort, ...]
     direct: Mapping[Account, tuple[str, ...]] = field(default_factory=dict)
+    datagrams: tuple[VirtualPort, ...] = ()
 
 
 def outbound(state: State) -> Outbound:
@@ -70,7 +74,17 @@ def outbound(state: State) -> Outbound:
     for pod in meshed:
         if pod.ip:
             direct[pod.account] = (*direct.get(pod.account, ()), pod.ip)
-    return Outbound(tuple(ports), direct)
+    return Outbound(tuple(ports), direct, datagrams(state))
+
+
+def datagrams(state: State) -> tuple[VirtualPort, ...]:
+    """The UDP ports of the roots of splits. A split with `matches` is about HTTP and leaves datagrams alone."""
+    return tuple(
+        VirtualPort(root, port, branches_of(state, root, port, split), split)
+        for name, split in roots_of(state).items()
+        if split.groups is None and (root := state.services.get(name)) and root.vip
+        for port in root.udp_ports.values()
+    )
 
 
 def roots_of(state: State) -> dict[Name, Split]:
@@ -89,7 +103,7 @@ def branches_of(state: State, root: Service, port: ServicePort, split: Split | N
     choices = tuple(
         Choice(Name(split.name.namespace, backend.service), port.number, backend.weight)
         for backend in split.backends
-        if backend.weight and serves(state, split, backend.service, port.number)
+        if backend.weight and serves(state, split, backend.service, port.number, udp=port.protocol == "udp")
     )
     if split.groups is None:
         return (Branch(choices),)
@@ -98,10 +112,10 @@ def branches_of(state: State, root: Service, port: ServicePort, split: Split | N
     return (*(Branch(choices, match) for match in matches_of(state, split)), own)
 
 
-def serves(state: State, split: Split, backend: str, port: int) -> bool:
+def serves(state: State, split: Split, backend: str, port: int, *, udp: bool = False) -> bool:
     """Whether the backend exists and has the called port."""
     service = state.services.get(Name(split.name.namespace, backend))
-    return service is not None and port in service.ports
+    return service is not None and port in (service.udp_ports if udp else service.ports)
 
 
 def matches_of(state: State, split: Split) -> list[HttpMatch]:
@@ -111,11 +125,11 @@ def matches_of(state: State, split: Split) -> list[HttpMatch]:
 
 
 def mistakes(state: State) -> list[Mistake]:
-    """Splits with missing backends, backends without the called port, missing groups, or a root split before."""
+    """Splits that name something missing, backends without the called port, or a root that is split before them."""
     roots = roots_of(state)
     found = []
     for split in state.splits:
-        about = _reference(split)
+        about = reference(split)
         found += [Mistake(about, reason, text) for reason, text in _wrong(state, split)]
         if roots[split.root] is not split:
             text = f"{split.root.name} is split by {roots[split.root].name.name} already: this split has no effect"
@@ -125,12 +139,19 @@ def mistakes(state: State) -> list[Mistake]:
 
 def _wrong(state: State, split: Split) -> list[tuple[str, str]]:
     root, found = state.services.get(split.root), []
+    if root is None:
+        found.append(("RootNotFound", f"Service {split.root.name} does not exist: this split has no effect"))
     for backend in split.backends:
         if Name(split.name.namespace, backend.service) not in state.services:
             found.append(("BackendNotFound", f"backend {backend.service} does not exist and is left out"))
             continue
         missing = [
             str(port) for port in (root.ports if root else ()) if not serves(state, split, backend.service, port)
+        ]
+        missing += [
+            f"{port}/UDP"
+            for port in (root.udp_ports if root else ())
+            if not serves(state, split, backend.service, port, udp=True)
         ]
         if missing:
             text = f"backend {backend.service} has no port {', '.join(missing)} and is left out there"
@@ -141,7 +162,8 @@ def _wrong(state: State, split: Split) -> list[tuple[str, str]]:
     return found
 
 
-def _reference(split: Split) -> dict[str, str]:
+def reference(split: Split) -> dict[str, str]:
+    """What an Event says of a split."""
     return {
         "apiVersion": "split.smi-spec.io/v1alpha4",
         "kind": "TrafficSplit",

@@ -7,31 +7,47 @@ needs to remember what it saw before is a class, and remembers from the moment i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from smi_conformance.lab.mesh.envoy import Resources
-from smi_conformance.lab.mesh.model import Pod, State
+from smi_conformance.lab.mesh.model import Json, Mistake, Pod, State
 from smi_conformance.lab.mesh.policy import Inbound
 from smi_conformance.lab.mesh.splits import Outbound
 
 #: state: what the control plane knows. view: what of it one pod's configuration is made from. inbound and outbound:
-#: what a pod's proxy lets in, and where it sends calls. proxy: the proxy's configuration itself.
-Stage = Literal["state", "view", "inbound", "outbound", "proxy"]
+#: what a pod's proxy lets in, and where it sends calls. proxy: the proxy's configuration itself. told: the mistakes
+#: that become Events. convert: an object on its way from one API version to another; what is written at another version
+#: than the stored one passes here before the mesh sees it.
+Stage = Literal["state", "view", "inbound", "outbound", "proxy", "told", "convert"]
 Change = Callable[..., Any]
 C = TypeVar("C", bound=Change)
 
 #: What each switch breaks, by "REQUIREMENT/slug".
 FAULTS: dict[str, str] = {}
-Active = dict[str, list[tuple[Stage, Change]]]
+Active = dict[str, list["Entry"]]
 _CHANGES: Active = {}
 
 
-def fault(name: str, text: str, stage: Stage) -> Callable[[C], C]:
-    """Register a change; one that is registered several times acts at several stages."""
+@dataclass(frozen=True)
+class Entry:
+    """A change and where it acts. `versions` are the API versions that an object to be converted comes from."""
+
+    stage: Stage
+    change: Change
+    versions: tuple[str, ...] = ()
+
+
+def fault(name: str, text: str, stage: Stage, *, versions: tuple[str, ...] = ()) -> Callable[[C], C]:
+    """Register a change; one that is registered several times acts at several stages.
+
+    At the stage `convert` it may be limited to objects that come from certain API versions: a defect in the reader of
+    a version.
+    """
 
     def register(change: C) -> C:
         FAULTS[name] = text
-        _CHANGES.setdefault(name, []).append((stage, change))
+        _CHANGES.setdefault(name, []).append(Entry(stage, change, versions))
         return change
 
     return register
@@ -42,9 +58,7 @@ class Switches:
 
     def __init__(self, names: Iterable[str] = (), before: Switches | None = None) -> None:
         kept = before._active if before else {}
-        self._active: dict[str, list[tuple[Stage, Change]]] = {
-            name: kept.get(name) or _instances(name) for name in names
-        }
+        self._active: Active = {name: kept.get(name) or _instances(name) for name in names}
 
     @property
     def per_client(self) -> bool:
@@ -52,7 +66,10 @@ class Switches:
         return bool(self._changes("view") or self._changes("proxy"))
 
     def _changes(self, stage: Stage) -> list[Change]:
-        return [change for changes in self._active.values() for at, change in changes if at == stage]
+        return [entry.change for entry in self._entries(stage)]
+
+    def _entries(self, stage: Stage) -> list[Entry]:
+        return [entry for entries in self._active.values() for entry in entries if entry.stage == stage]
 
     def state(self, state: State) -> State:
         """The state after all changes to it."""
@@ -84,6 +101,23 @@ class Switches:
             resources = change(resources, state, pod)
         return resources
 
+    def told(self, mistakes: list[Mistake], state: State) -> list[Mistake]:
+        """What users are told of their mistakes."""
+        for change in self._changes("told"):
+            mistakes = change(mistakes, state)
+        return mistakes
 
-def _instances(name: str) -> list[tuple[Stage, Change]]:
-    return [(stage, change() if isinstance(change, type) else change) for stage, change in _CHANGES[name]]
+    def converted(self, item: Json, written: Json) -> Json:
+        """An object at another version, after all changes to it; `written` is what it was made of."""
+        version = written["apiVersion"].partition("/")[2]
+        for entry in self._entries("convert"):
+            if not entry.versions or version in entry.versions:
+                item = entry.change(item, written)
+        return item
+
+
+def _instances(name: str) -> list[Entry]:
+    def begun(change: Change) -> Change:
+        return change() if isinstance(change, type) else change
+
+    return [replace(entry, change=begun(entry.change)) for entry in _CHANGES[name]]

@@ -1,4 +1,4 @@
-"""What each connected proxy has, and what it is to get next.
+"""What each connected sidecar has, and what it is to get next: its proxy, and for UDP the agent beside it.
 
 A proxy asks with the version it has and is answered when there is another one. Asking again with the version it was
 sent is its acknowledgement; asking with an older one says that it refused. Clusters go first, then routes, then
@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from smi_conformance.lab.mesh import snapshot
 from smi_conformance.lab.mesh.model import Name
-from smi_conformance.lab.mesh.snapshot import CLUSTERS, LISTENERS, ROUTES, Response, Snapshot
+from smi_conformance.lab.mesh.snapshot import CLUSTERS, DATAGRAMS, LISTENERS, ROUTES, Response, Snapshot
 
 LOG = logging.getLogger("xds")
 T = TypeVar("T")
@@ -161,6 +161,8 @@ def _responses(target: Snapshot, kept: Mapping[str, str]) -> Iterable[tuple[Topi
     yield (LISTENERS, ""), snapshot.response(LISTENERS, target.listeners.values())
     for name, text in target.routes.items():
         yield (ROUTES, name), snapshot.response(ROUTES, [text])
+    if target.datagrams:
+        yield (DATAGRAMS, ""), snapshot.response(DATAGRAMS, target.datagrams.values())
 
 
 class Fleet:

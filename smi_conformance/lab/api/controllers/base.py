@@ -11,7 +11,7 @@ from smi_conformance.lab.api.registry import Registry
 from smi_conformance.lab.api.store import Store
 from smi_conformance.lab.api.watch import Event
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.01, 10.0
+_FIRST_DELAY, _LONGEST_DELAY, _DOUBLINGS = 0.01, 10.0, 10
 _log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
@@ -70,7 +70,7 @@ class Controller:
             await self.reconcile(key)
         except ApiError as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            delay = min(_FIRST_DELAY * 2**failures, _LONGEST_DELAY)
+            delay = min(_FIRST_DELAY * 2 ** min(failures, _DOUBLINGS), _LONGEST_DELAY)
             _log.info("%s %s: %s; once more in %g s", type(self).__name__, key, error, delay)
             asyncio.get_running_loop().call_later(delay, self.look, key)
         except Exception:
