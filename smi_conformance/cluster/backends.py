@@ -12,12 +12,13 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
+from smi_conformance.cluster.journal import Journal
+from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.port import ClusterError
 
-BACKENDS = ("embedded", "current")
+BACKENDS = ("embedded", "current", "model")
 PLANNED = {
     "kind": "create one with `kind create cluster`, then use --cluster current",
-    "model": "use --cluster embedded",
 }
 
 
@@ -37,6 +38,13 @@ class Backend:
     def api(self) -> client.ApiClient:
         """A client of its own for each caller. Raises ClusterError when the kubeconfig is of no use."""
         return connect(self.kubeconfig, self.context)
+
+    def turn(self, posture: str) -> None:
+        """Bring a mesh that is part of the backend into a posture; others have switches of their own."""
+
+    def cluster(self, journal: Journal) -> KubeCluster:
+        """The cluster port of one worker."""
+        return KubeCluster(self.api(), journal)
 
 
 def check_name(cluster: str) -> str:

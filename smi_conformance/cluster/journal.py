@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from smi_conformance.cluster.port import ClusterError
+from smi_conformance.judge.convergence import Clock, SystemClock
 
 Json = Any
 CLEANUP = "delete"
@@ -53,14 +54,15 @@ class _Scoped:
 
 
 class Recording(_Scoped):
-    """A journal that makes the calls and writes them down."""
+    """A journal that makes the calls and writes them down. Times are those of `clock`, by default the machine's."""
 
-    def __init__(self, path: Path, worker: str) -> None:
+    def __init__(self, path: Path, worker: str, clock: Clock | None = None) -> None:
         super().__init__()
+        self._clock = clock or SystemClock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._worker = worker
-        self._began = time.monotonic()
+        self._began = self._clock.now()
         self._now = 0.0
 
     def call(self, op: str, key: str, live: Callable[[], Json]) -> Json:
@@ -73,7 +75,7 @@ class Recording(_Scoped):
         return result
 
     def _write(self, line: dict[str, Json]) -> None:
-        self._now = time.monotonic() - self._began
+        self._now = self._clock.now() - self._began
         head = {"scope": self._scopes[-1], "worker": self._worker, "t": round(self._now, 4)}
         self._now = head["t"]  # type: ignore[assignment]  # what is judged is what is written
         self._file.write(json.dumps({**head, **line}, separators=(",", ":")) + "\n")
@@ -82,7 +84,7 @@ class Recording(_Scoped):
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        self._clock.sleep(seconds)
         self._now += seconds
 
     def close(self) -> None:

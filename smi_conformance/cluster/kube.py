@@ -14,7 +14,7 @@ from kubernetes.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 from urllib3.exceptions import HTTPError
 
 from smi_conformance.cluster.journal import Journal
-from smi_conformance.cluster.port import ClusterError, Manifest, Pod, Ref
+from smi_conformance.cluster.port import Answer, ClusterError, Manifest, Pod, Ref
 from smi_conformance.cluster.session import Session, _line
 from smi_conformance.judge.observation import Observation, Plan, Reply
 
@@ -55,6 +55,10 @@ class KubeCluster:
         found: Manifest | None = self._journal.call("get", str(ref), lambda: self._get(ref))
         return found
 
+    def api(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> Answer:
+        live = lambda: self._request(method, path, body, content_type).to_json()  # noqa: E731
+        return Answer(**self._journal.call("api", f"{method} {path}", live))
+
     def pods(self, namespace: str, selector: Mapping[str, str]) -> list[Pod]:
         labels = ",".join(f"{k}={v}" for k, v in sorted(selector.items()))
         key = f"{namespace} {labels}"
@@ -87,6 +91,23 @@ class KubeCluster:
             return dict(got.to_dict())
         return None
 
+    def _request(self, method: str, path: str, body: object, content_type: str) -> Answer:
+        sent = body if content_type.endswith("json") else json.dumps(body)
+        with _translated(f"{method} {path}"):
+            answer = self._answer(method, path, sent, content_type)
+        return answer  # noqa: RET504  # outside, since the block may swallow errors
+
+    def _answer(self, method: str, path: str, body: object, content_type: str) -> Answer:
+        try:
+            answer = self._dynamic().request(
+                method, path, body=body, content_type=content_type, serialize=False, _request_timeout=TIMEOUT
+            )
+        except DynamicApiError as error:
+            if not _is_answer(error):
+                raise
+            return Answer(error.status, _decoded(error.body))
+        return Answer(answer.status, _decoded(answer.data))
+
     def _pods(self, namespace: str, labels: str) -> list[dict[str, Any]]:
         with _translated(f"list pods of {namespace}"):
             core = client.CoreV1Api(self._api)
@@ -95,13 +116,16 @@ class KubeCluster:
 
     def _resource(self, ref: Ref) -> Any:
         with _translated(f"discovery of {ref.api_version} {ref.kind}"):
-            self._resources = self._resources or DynamicClient(self._api)
             try:
-                return self._resources.resources.get(api_version=ref.api_version, kind=ref.kind)
+                return self._dynamic().resources.get(api_version=ref.api_version, kind=ref.kind)
             except ResourceNotFoundError as error:
                 raise ClusterError(
                     f"the cluster does not serve {ref.kind} {ref.api_version}: install its CRD"
                 ) from error
+
+    def _dynamic(self) -> DynamicClient:
+        self._resources = self._resources or DynamicClient(self._api)
+        return self._resources
 
     # Traffic
 
@@ -189,6 +213,19 @@ def _reason(error: Any) -> str:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         text = str(json.loads(text)["message"])  # a Kubernetes Status
     return " ".join(text.split())[:300]
+
+
+def _is_answer(error: Any) -> bool:
+    """Whether the API server did its part: a failing webhook of the mesh is told as a 5xx, too."""
+    return 400 <= error.status < 500 or (error.status >= 500 and "webhook" in _reason(error))
+
+
+def _decoded(data: bytes | str) -> dict[str, Any] | str:
+    text = data.decode(errors="replace") if isinstance(data, bytes) else str(data)
+    with contextlib.suppress(ValueError):
+        value = json.loads(text)
+        return value if isinstance(value, dict) else text
+    return text
 
 
 def _replies(answer: Mapping[str, Any]) -> tuple[tuple[Reply, ...], ...]:

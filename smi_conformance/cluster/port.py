@@ -57,6 +57,23 @@ class Pod:
         return cls(**{**data, "containers": tuple(data["containers"])})
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the API server answered: the HTTP status, and the body as JSON, or as text when it is none."""
+
+    status: int
+    body: dict[str, Any] | str
+
+    @property
+    def message(self) -> str:
+        """What a Status says, in one line; the text of any other answer, cut short."""
+        text = self.body if isinstance(self.body, str) else str(self.body.get("message") or self.body)
+        return " ".join(text.split())[:400]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
 class Cluster(Protocol):
     """What scenarios and fixtures use; every method raises ClusterError when the cluster fails."""
 
@@ -71,6 +88,13 @@ class Cluster(Protocol):
 
     def get(self, ref: Ref) -> Manifest | None:
         """The object as it is served, or None."""
+
+    def api(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> Answer:
+        """One request to the API server as it stands; `path` may carry a query, `body` is JSON data.
+
+        A refusal is an answer like any other, also a 5xx that a webhook of the mesh causes. A watch has to end by
+        itself (timeoutSeconds).
+        """
 
     def pods(self, namespace: str, selector: Mapping[str, str]) -> list[Pod]:
         """Ready pods that carry the labels and are not being deleted, by name."""

@@ -85,4 +85,13 @@ class Split:
     matches: tuple[str, ...] = ()
 
 
-SmiObject = RouteGroup | TcpRoute | UdpRoute | TrafficTarget | Split
+@dataclass(frozen=True)
+class IdentityBinding:
+    """Workloads of its namespace that fit any of the schemes. Exists from access v1alpha4 on."""
+
+    pod_labels: tuple[tuple[str, str], ...] = ()
+    spiffe_ids: tuple[str, ...] = ()
+    service_account: str | None = None
+
+
+SmiObject = RouteGroup | TcpRoute | UdpRoute | TrafficTarget | Split | IdentityBinding

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from smi_conformance.model.objects import (
     Backend,
     HttpMatch,
+    IdentityBinding,
     RouteGroup,
     Rule,
     ServiceAccountRef,
@@ -135,6 +136,19 @@ def _udp_route(route: UdpRoute, version: str, _: HeaderShape) -> Manifest:
     return {"matches": {"ports": list(route.ports)}}
 
 
+def _binding(binding: IdentityBinding, version: str, _: HeaderShape) -> Manifest:
+    if not at_least("access", version, "v1alpha4"):
+        raise Unrenderable("access", version, "IdentityBinding exists from v1alpha4 on")
+    schemes: Manifest = {}
+    if binding.pod_labels:
+        schemes["podLabelSelector"] = {"matchLabels": dict(binding.pod_labels)}
+    if binding.spiffe_ids:
+        schemes["spiffeIdentities"] = list(binding.spiffe_ids)
+    if binding.service_account is not None:
+        schemes["serviceAccount"] = binding.service_account
+    return {"schemes": schemes}
+
+
 def _split(split: Split, version: str, _: HeaderShape) -> Manifest:
     written: Manifest = {
         "service": split.service,
@@ -173,4 +187,5 @@ _WRITERS: dict[type, tuple[str, str, Callable[[Any, str, HeaderShape], Manifest]
     TcpRoute: ("specs", "TCPRoute", _tcp_route),
     UdpRoute: ("specs", "UDPRoute", _udp_route),
     Split: ("split", "TrafficSplit", _split),
+    IdentityBinding: ("access", "IdentityBinding", _binding),
 }

@@ -27,7 +27,7 @@ def test_known_backends(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("clowd", "known: embedded"), ("kind", "kind create cluster"), ("model", "embedded"), ("replay:", "replay:DIR")],
+    [("clowd", "known: embedded"), ("kind", "kind create cluster"), ("replay:", "replay:DIR")],
 )
 def test_unknown_backends_tell_what_to_write(name: str, advice: str) -> None:
     """The message names the way out."""

@@ -1,0 +1,248 @@
+"""Runs against the model, one fault each: a warm process forks a child per fault.
+
+    python -m selftest.proof.model_runs [--whole-suite] [--jobs 2] [--out FOLDER] [PATTERN ...]
+
+judges every fault whose address fits a pattern (default: all of requirements that have a scenario), by the scenarios
+of its requirement or by the whole suite, and writes FOLDER/matrix.json and FOLDER/matrix.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smi_conformance.cluster.facts import cluster_facts
+from smi_conformance.cluster.journal import Unrecorded
+from smi_conformance.cluster.model.backend import ModelBackend
+from smi_conformance.cluster.model.switchboard import faults, versions_of
+from smi_conformance.locations import CONFORMANCE, REGISTER, SUITE
+from smi_conformance.meshes.install import install
+from smi_conformance.meshes.profile import load
+from smi_conformance.model.register import Requirement, load_register
+from smi_conformance.model.versions import BASELINE
+from smi_conformance.plugin import hooks
+from smi_conformance.plugin.eventlog import EventLog
+
+CERTIFY = re.compile(r"one-percent")  # a leak of 1 % is seen for certain only with the attempts of the highest rigor
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: with a fault or without, over the scenarios of some requirements or over all."""
+
+    fault: str = ""
+    requirements: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, fault: str, *, whole: bool = False) -> Job:
+        """The run that has to catch a fault: in the posture of its requirement, at versions where it can be seen."""
+        entry = load_register(REGISTER).get(fault.partition("/")[0])
+        posture = "permissive" if entry.posture == "permissive" else "deny"
+        options = (f"--posture={posture}", f"--api={entry.group}={','.join(_versions(entry, fault))}")
+        return cls(fault, () if whole else (entry.id,), options)
+
+    @property
+    def rigor(self) -> str:
+        """What it takes to see the fault."""
+        return "certify" if CERTIFY.search(self.fault) else "standard"
+
+    def arguments(self, folder: Path) -> list[str]:
+        """The command line of plain pytest."""
+        files = _files(self.requirements) if self.requirements else [str(CONFORMANCE)]
+        argv = [*files, f"--rootdir={SUITE}", f"--confcutdir={SUITE}", "-o", "addopts=", "-o", "filterwarnings="]
+        argv += [
+            "--assert=plain",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:terminal",
+            "--cluster=model",
+            f"--report={folder}",
+            "--seed=1",
+        ]
+        argv += [f"--rigor={self.rigor}", *(f"--requirement={name}" for name in self.requirements)]
+        return argv + ([f"--fault={self.fault}"] if self.fault else []) + [*self.options]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one run: exit code, and the worst verdict of each requirement with its reason."""
+
+    fault: str
+    code: int
+    seconds: float = 0.0
+    verdicts: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[str]:
+        """The requirements that did not pass."""
+        return sorted(name for name, verdict in self.verdicts.items() if verdict not in PASSED)
+
+
+def _versions(entry: Requirement, fault: str) -> Sequence[str]:
+    """The stable version is enough, unless versions differ or the fault is one of others."""
+    stable = BASELINE[entry.group]
+    if versions_of(fault):
+        return [version for version in entry.versions if version in versions_of(fault)]
+    several = entry.meaning == "differs" or entry.area == "api" or stable not in entry.versions
+    return entry.versions if several else (stable,)
+
+
+PASSED = ("pass", "tentative-pass", "unsupported", "skipped")
+ORDER = ("error", "fail", "blocked", "tentative-fail", "skipped", "unsupported", "tentative-pass", "pass")
+
+
+def judged() -> set[str]:
+    """Requirements that a scenario judges, as the scenarios' files say it."""
+    text = "\n".join(path.read_text() for path in CONFORMANCE.rglob("test_*.py"))
+    return {name for call in re.findall(r"@requirement\(([^)]*)\)", text) for name in re.findall(r"[A-Z]+-\d{3}", call)}
+
+
+def wanted(patterns: Sequence[str] = ()) -> list[str]:
+    """The switches of judged requirements that fit any of the patterns."""
+    known = [name for name in faults() if name.split("/")[0] in judged()]
+    return [name for name in known if not patterns or any(fnmatch.fnmatch(name, one) for one in patterns)]
+
+
+def _files(requirements: Iterable[str]) -> list[str]:
+    """The files whose scenarios judge a requirement: collecting the others takes longer than running these."""
+    names = set(requirements)
+    found = [path for path in sorted(CONFORMANCE.rglob("test_*.py")) if any(n in path.read_text() for n in names)]
+    return [str(path) for path in found]
+
+
+def run(jobs: Iterable[Job], at_once: int = 2) -> Iterator[Result]:
+    """The results, in the order in which they come. Each run is a forked child of this process."""
+    warm_up()
+    waiting, running = list(jobs), dict[int, tuple[Job, tempfile.TemporaryDirectory[str]]]()
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            job, folder = waiting.pop(0), tempfile.TemporaryDirectory()
+            running[_forked(job, Path(folder.name))] = job, folder
+        child, status = os.wait()
+        job, folder = running.pop(child)
+        yield _result(job, os.waitstatus_to_exitcode(status), Path(folder.name))
+        folder.cleanup()
+
+
+def warm_up() -> None:
+    """Import and read what every run needs: most of what a short run would spend its time on."""
+    assert hooks
+    load_register(REGISTER)
+    profile = load("model")
+    backend = ModelBackend(profile.onboarding, "deny")
+    install(backend.cluster(Unrecorded()), profile, lambda _: None)
+    cluster_facts(backend.api(), "model")
+    backend.close()
+
+
+def _forked(job: Job, folder: Path) -> int:
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.stdout = sys.stderr = os.fdopen(1, "w")
+        EventLog.publish = _unpublished  # type: ignore[method-assign, assignment]
+        code = int(pytest.main(job.arguments(folder)))
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _unpublished(log: EventLog) -> None:
+    """Nobody reads the report of a fault."""
+
+
+def _result(job: Job, code: int, folder: Path) -> Result:
+    verdicts: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    seconds = 0.0
+    for event in _events(folder / "events.jsonl"):
+        for row in event.get("requirements", ()) if event["event"] == "scenario-finished" else ():
+            if ORDER.index(row["verdict"]) < ORDER.index(verdicts.get(row["id"], "pass")) or row["id"] not in verdicts:
+                verdicts[row["id"]] = row["verdict"]
+                reasons[row["id"]] = " ".join(str(row["reason"] or event.get("details") or "").split())[:300]
+        seconds = event.get("seconds", seconds) if event["event"] == "run-finished" else seconds
+    if not verdicts:
+        output = folder / "output"
+        reasons["run"] = output.read_text(errors="replace")[-1500:] if output.exists() else "no output"
+    return Result(job.fault, code, seconds, verdicts, reasons)
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        for line in path.read_text().splitlines():
+            yield json.loads(line)
+
+
+def verdict_of(result: Result) -> str:
+    """Whether the fault's own requirement failed by assertion: `caught`, or what happened instead."""
+    verdict = result.verdicts.get(result.fault.split("/")[0], "not judged")
+    return "caught" if verdict in ("fail", "tentative-fail") else verdict
+
+
+def matrix(results: Sequence[Result], folder: Path) -> None:
+    """Write what each fault fails, as JSON and as a page; what the register does not foresee is marked."""
+    register = load_register(REGISTER)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "matrix.json").write_text(json.dumps([asdict(result) for result in results], indent=1))
+    lines = [
+        "# Faults of the model, and what fails",
+        "",
+        "| fault | verdict | fails besides | not foreseen |",
+        "| --- | --- | --- | --- |",
+    ]
+    for result in sorted(results, key=lambda one: one.fault):
+        own = result.fault.split("/")[0]
+        others = [name for name in result.failed if name != own]
+        foreseen = register.fault(result.fault)[1].also_fails if result.fault else ()
+        strange = [name for name in others if name not in foreseen]
+        lines.append(f"| `{result.fault}` | {verdict_of(result)} | {' '.join(others)} | {' '.join(strange)} |")
+    (folder / "matrix.md").write_text("\n".join(lines) + "\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line above; the exit code is 1 when a fault is not caught."""
+    parser = argparse.ArgumentParser(prog="python -m selftest.proof.model_runs", description=__doc__)
+    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="faults, such as 'TA-05*' or SP-010/decoy-leak")
+    parser.add_argument("--whole-suite", action="store_true", help="judge everything, not the fault's requirement only")
+    parser.add_argument("--jobs", type=int, default=2, help="children at once")
+    parser.add_argument("--out", type=Path, default=None, help="folder of matrix.json and matrix.md")
+    given = parser.parse_args(argv)
+    patterns = [one if "/" in one else f"{one}/*" for one in given.patterns]
+    jobs = [Job.of(name, whole=given.whole_suite) for name in wanted(patterns)]
+    results = []
+    for result in run(jobs, given.jobs):
+        results.append(result)
+        told = verdict_of(result)
+        own = result.fault.split("/")[0]
+        reason = "" if told == "caught" else f"  {result.reasons.get(own) or result.reasons.get('run', '')}"
+        sys.stdout.write(f"{told:10} {result.seconds:6.2f} s  {result.fault}{reason}\n")
+        sys.stdout.flush()
+    if given.out:
+        matrix(results, given.out)
+    missed = [result.fault for result in results if verdict_of(result) != "caught"]
+    sys.stdout.write(f"{len(results)} faults, {len(missed)} not caught\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The suite is right on the model: without a fault everything passes, and every fault fails its requirement.
+
+By default one fault per requirement is tried; `--all-faults` tries each switch of the model, and `--whole-suite` the
+whole suite against each, which is written to model-matrix/ in the temporary folder of the test.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from selftest.proof import model_runs
+from selftest.proof.conftest import Run
+from selftest.proof.model_runs import Result
+from smi_conformance.cluster.model.switchboard import UNOBSERVABLE, faults
+from smi_conformance.locations import REGISTER, SUITE
+from smi_conformance.model.register import load_register
+
+REGISTERED = load_register(REGISTER)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lab_is_possible() -> None:
+    """Nothing here needs a lab."""
+
+
+def one_per_requirement() -> list[str]:
+    """The first switch of each judged requirement."""
+    return sorted({name.split("/")[0]: name for name in reversed(model_runs.wanted())}.values())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "fault" in metafunc.fixturenames:
+        everything = metafunc.config.getoption("--all-faults")
+        metafunc.parametrize("fault", model_runs.wanted() if everything else one_per_requirement())
+
+
+def test_switches_are_faults_of_the_register() -> None:
+    """No switch, and no excuse, but for what the register asks for."""
+    for name in [*faults(), *UNOBSERVABLE]:
+        REGISTERED.fault(name)
+
+
+def test_every_fault_has_a_switch_or_a_reason() -> None:
+    """Of every requirement that a scenario judges."""
+    judged = model_runs.judged()
+    asked = {f"{one.id}/{fault.id}" for one in REGISTERED.requirements if one.id in judged for fault in one.faults}
+    both = faults().keys() & UNOBSERVABLE.keys()
+    assert not both
+    assert sorted(asked - faults().keys() - UNOBSERVABLE.keys()) == []
+
+
+@pytest.mark.parametrize("posture", ["deny", "permissive"])
+@pytest.mark.parametrize("api", ["stable", "all"])
+def test_nothing_fails_without_a_fault(run: Run, api: str, posture: str) -> None:
+    """The model meets every requirement, at every version, in both postures."""
+    perfect = run("--cluster", "model", "--api", api, "--posture", posture, name="perfect")
+    assert perfect.code == 0, perfect.output
+    assert set(perfect.verdicts.values()) <= set(model_runs.PASSED)
+
+
+def test_without_a_mesh_nothing_errs(run: Run) -> None:
+    """The null control is judged to the end: what a cluster lacks without a mesh are failures and no errors."""
+    null = run("--cluster", "model", "--mesh", "none", name="null")
+    assert null.code == 1, null.output
+    assert "error" not in null.verdicts.values()
+
+
+def test_fault_is_caught(fault: str, caught: dict[str, Result]) -> None:
+    """A mesh with this fault fails the requirement that the fault belongs to."""
+    assert model_runs.verdict_of(caught[fault]) == "caught", caught[fault].reasons
+
+
+@pytest.fixture(scope="session")
+def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """The results of all faults of this session, made by one process before the first of them is looked at."""
+    calls = [item.callspec for item in request.session.items if hasattr(item, "callspec")]
+    names = [str(call.params["fault"]) for call in calls if "fault" in call.params]
+    folder = tmp_path_factory.mktemp("model-matrix")
+    whole = ["--whole-suite"] if request.config.getoption("--whole-suite") else []
+    argv = [sys.executable, "-m", "selftest.proof.model_runs", "--out", str(folder), *whole, *names]
+    subprocess.run(argv, check=False, cwd=SUITE, stdout=subprocess.DEVNULL)
+    results = [Result(**one) for one in json.loads((folder / "matrix.json").read_text())]
+    return {result.fault: result for result in results}

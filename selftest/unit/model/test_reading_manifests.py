@@ -1,0 +1,131 @@
+"""What is rendered is read back, at every version, and is kept through conversions."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+
+from smi_conformance.model.convert import KEPT, convert, meaning
+from smi_conformance.model.objects import (
+    Backend,
+    HttpMatch,
+    IdentityBinding,
+    RouteGroup,
+    Rule,
+    ServiceAccountRef,
+    SmiObject,
+    Split,
+    TcpRoute,
+    TrafficTarget,
+    UdpRoute,
+)
+from smi_conformance.model.read import Unreadable, group_version, read
+from smi_conformance.model.render import Unrenderable, render
+from smi_conformance.model.versions import VERSIONS
+
+SERVER, CLIENT = ServiceAccountRef("sa-b", "ns"), ServiceAccountRef("sa-a", "elsewhere")
+RULE = Rule("HTTPRouteGroup", "routes", ("one", "two"))
+OBJECTS: dict[str, tuple[str, SmiObject]] = {
+    "target": ("access", TrafficTarget(SERVER, (CLIENT, ServiceAccountRef("sa-c")), (RULE, Rule("TCPRoute", "tcp")))),
+    "limited target": ("access", TrafficTarget(SERVER, (CLIENT,), (RULE,), port=8080)),
+    "bound target": ("access", TrafficTarget(SERVER, (ServiceAccountRef("b", "ns", "IdentityBinding"),), (RULE,))),
+    "binding": ("access", IdentityBinding((("app", "x"),), ("cluster.local/ns/a/sa/b",), "sa-a")),
+    "group": ("specs", RouteGroup((HttpMatch("one", "/a", ("GET", "PUT")), HttpMatch("two", "/b", ("*",))))),
+    "headers": ("specs", RouteGroup((HttpMatch("one", "/a", ("GET",), (("x-a", "1"), ("x-a", "2"))),))),
+    "tcp": ("specs", TcpRoute()),
+    "tcp ports": ("specs", TcpRoute((7000, 7001))),
+    "udp": ("specs", UdpRoute((9000,))),
+    "split": ("split", Split("web", (Backend("v1", 90), Backend("v2", 10)))),
+    "quantities": ("split", Split("web", (Backend("v1", "1"), Backend("v2", "500m")))),
+    "matched split": ("split", Split("web", (Backend("v1", 1),), ("canary", "beta"))),
+}
+
+
+def written(name: str, version: str) -> dict[str, Any]:
+    """The object of this name in a version. Raises Unrenderable."""
+    group, thing = OBJECTS[name]
+    return render(thing, "one", "ns", {group: version})
+
+
+def can_be(name: str, version: str) -> bool:
+    """Whether a version can say all of an object."""
+    with contextlib.suppress(Unrenderable):
+        return bool(written(name, version))
+    return False
+
+
+VERSION = VERSIONS["access"]  # every group has as many
+FORMS = [(name, version) for name in OBJECTS for version in VERSION if can_be(name, version)]
+# A UDPRoute and an IdentityBinding exist in one version only.
+WAYS = [(name, a, b) for name, a in FORMS for b in VERSION if a != b and name not in ("udp", "binding")]
+
+
+@pytest.mark.parametrize(("name", "version"), FORMS)
+def test_reading_is_the_inverse_of_rendering(name: str, version: str) -> None:
+    manifest = written(name, version)
+    again = render(read(manifest), "one", "ns", {OBJECTS[name][0]: version})
+    assert again == manifest
+
+
+@pytest.mark.parametrize(("name", "version", "other"), WAYS)
+def test_nothing_is_lost_on_the_way_there_and_back(name: str, version: str, other: str) -> None:
+    manifest = written(name, version)
+    there = convert(manifest, other)
+    assert group_version(there["apiVersion"])[1] == other
+    assert meaning(there) == meaning(manifest)
+    assert meaning(convert(there, version)) == meaning(manifest)
+
+
+def test_what_has_no_form_in_a_version() -> None:
+    for name in ("udp", "binding"):
+        with pytest.raises(Unrenderable):
+            convert(written(name, "v1alpha4"), "v1alpha3")
+
+
+def test_map_and_list_of_headers_mean_the_same() -> None:
+    matches = [{"name": "m", "headers": shape} for shape in ([{"x-a": "1"}, {"x-b": "2"}], {"x-a": "1", "x-b": "2"})]
+    manifests = [
+        {"apiVersion": "specs.smi-spec.io/v1alpha4", "kind": "HTTPRouteGroup", "spec": {"matches": [m]}}
+        for m in matches
+    ]
+    one, other = map(read, manifests)
+    assert one == other
+
+
+def test_port_travels_in_an_annotation() -> None:
+    later = convert(written("limited target", "v1alpha2"), "v1alpha3")
+    assert "port" not in later["spec"]["destination"]
+    assert later["metadata"]["annotations"] == {KEPT: '{"port": 8080}'}
+
+
+def test_what_somebody_changes_is_not_put_back() -> None:
+    later = convert(written("matched split", "v1alpha4"), "v1alpha2")
+    later["spec"]["backends"] = [{"service": "v9", "weight": 3}]
+    assert meaning(later) == Split("web", (Backend("v9", 3),), ("canary", "beta"))
+    earlier = convert(written("tcp ports", "v1alpha4"), "v1alpha3")
+    again = convert(earlier, "v1alpha4")
+    again["spec"]["matches"]["ports"] = [7003]
+    assert meaning(again) == TcpRoute((7003,))
+
+
+def test_weights_keep_their_proportion() -> None:
+    later = convert(written("quantities", "v1alpha1"), "v1alpha4")
+    assert [backend["weight"] for backend in later["spec"]["backends"]] == [10, 5]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"apiVersion": "v1", "kind": "Pod"},
+        {"apiVersion": "split.smi-spec.io/v1alpha9", "kind": "TrafficSplit"},
+        {"apiVersion": "split.smi-spec.io/v1alpha4", "kind": "TrafficTarget"},
+        {"apiVersion": "split.smi-spec.io/v1alpha4", "kind": "TrafficSplit", "spec": {"backends": [{}]}},
+        {"apiVersion": "specs.smi-spec.io/v1alpha4", "kind": "TCPRoute", "spec": {"matches": {"ports": ["x"]}}},
+    ],
+    ids=["no SMI", "no version", "another group", "no service", "no number"],
+)
+def test_nonsense_is_unreadable(manifest: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        read(manifest)

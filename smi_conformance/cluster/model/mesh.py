@@ -1,0 +1,139 @@
+"""The model's mesh: what its proxies decide, with every fault around the step that it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from smi_conformance.cluster.model.apiserver import ApiServer
+from smi_conformance.cluster.model.history import History
+from smi_conformance.cluster.model.notices import Notice, Teller, notices
+from smi_conformance.cluster.model.reading import world_of
+from smi_conformance.cluster.model.switchboard import (
+    ADMISSION,
+    CHOICES,
+    ENDPOINTS,
+    EVENTS,
+    LOOKUP,
+    PAST,
+    PROXY,
+    VIEW,
+    WORLD,
+    Switches,
+)
+from smi_conformance.model.oracle import Choice, Choices, Endpoints, Oracle, Request
+from smi_conformance.model.readings import Readings
+from smi_conformance.model.world import Key, Pod, Service, World
+
+Admit = Callable[[World, Request, Pod, int], bool]
+Choose = Callable[[World, Request], Choices]
+Locate = Callable[[World, Choice, Request], Endpoints]
+Lookup = Callable[[World, Pod, str], "Service | Pod | None"]
+CLUSTER = ".svc.cluster.local"
+
+
+class Mesh:
+    """Decides by the oracle. It follows the API server at once, or after `delay` seconds of virtual time."""
+
+    def __init__(
+        self,
+        server: ApiServer,
+        switches: Switches,
+        sidecar: str,
+        posture: str = "deny",
+        readings: Readings | None = None,
+    ) -> None:
+        self.server, self.switches, self.sidecar = server, switches, sidecar
+        self.posture, self.delay = posture, 0.0
+        self.oracle = Oracle(readings or Readings())
+        self._read_at = -1
+        self._views: dict[tuple[int, str], World] = {}
+        self.history = History()
+        self._teller = Teller(server.store)
+        self.admits: Admit = switches.around(ADMISSION, self._admits)
+        self.choices: Choose = switches.around(CHOICES, self._choices)
+        self.endpoints: Locate = switches.around(ENDPOINTS, self._endpoints)
+        self.lookup: Lookup = switches.around(LOOKUP, lookup)
+
+    def turn(self, posture: str) -> None:
+        """Enforce access (deny) or not (permissive) from now on."""
+        self.posture, self._read_at = posture, -1
+
+    def world(self, now: float) -> World:
+        """What the mesh knows at this moment."""
+        if self._read_at != self.server.store.version:
+            self._read_at = self.server.store.version
+            self.history.add(now, self._read())
+            self._views.clear()
+        return self.history.at(now - self.delay)
+
+    def tell(self, now: float) -> None:
+        """Write Events about what makes no sense."""
+        found: list[Notice] = notices(self.world(now), self.oracle)
+        self._teller.tell(self.switches.value(EVENTS, found))
+
+    def _read(self) -> World:
+        world = world_of(self.server.store, self.server.order, self.switches, self.sidecar, self.posture)
+        return self.switches.value(WORLD, world)
+
+    def view(self, world: World, pod: Pod, now: float) -> World:
+        """The world as the proxy of one pod knows it."""
+        if self.switches.any(PAST):
+            world = self.switches.value(PAST, world, self.history, pod, now)
+        if not self.switches.any(VIEW):
+            return world
+        key = (id(world), pod.uid)
+        if key not in self._views:
+            self._views[key] = self.switches.value(VIEW, world, pod)
+        return self._views[key]
+
+    @property
+    def random_admission(self) -> bool:
+        """Whether admission of two equal requests may differ."""
+        return self.switches.any(ADMISSION, PROXY, PAST)
+
+    @property
+    def random_routing(self) -> bool:
+        """Whether the places of two equal requests may differ."""
+        return self.switches.any(CHOICES, ENDPOINTS, PROXY, PAST)
+
+    def _admits(self, world: World, request: Request, pod: Pod, port: int) -> bool:
+        return self.oracle.admits(world, request, pod, port)
+
+    def _choices(self, world: World, request: Request) -> Choices:
+        return self.oracle.choices(world, request)
+
+    def _endpoints(self, world: World, choice: Choice, request: Request) -> Endpoints:
+        return self.oracle.endpoints(world, choice, request)
+
+    def places(self, world: World, request: Request) -> list[tuple[Choice, Endpoints]]:
+        """Where a request on a Service may go; outside the mesh it goes where plain Kubernetes sends it."""
+        assert request.service
+        own = (Choice(request.service.key, request.port),)
+        if not request.client.meshed:
+            return [(choice, self.oracle.endpoints(world, choice, request)) for choice in own]
+        return [(choice, self.endpoints(world, choice, request)) for choice in self.choices(world, request)]
+
+
+def lookup(world: World, client: Pod, name: str) -> Service | Pod | None:
+    """What a name or an address stands for, as the cluster's DNS and network tell it."""
+    if name in world.by_address:
+        return world.by_address[name]
+    if name in world.by_ip:
+        return world.by_ip[name]
+    parts = name.removesuffix(".").removesuffix(CLUSTER).removesuffix(".svc").split(".")
+    if len(parts) > 2:
+        return None
+    service = world.services.get(Key(parts[1] if len(parts) == 2 else client.key.namespace, parts[0]))
+    if service is not None and service.external:
+        return lookup(world, client, service.external)
+    if service is not None and not service.address:
+        return next((pod for pod in world.pods_of(service) if pod.ready), None)
+    return service
+
+
+def addressed(world: World, request: Request, found: Service | Pod, name: str) -> Request:
+    """A request with what its destination stands for."""
+    if isinstance(found, Pod):
+        return replace(request, pod=found, by="pod IP")
+    return replace(request, service=found, by="cluster IP" if name in world.by_address else "name")

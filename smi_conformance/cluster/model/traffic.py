@@ -1,0 +1,238 @@
+"""The model's traffic agent: plans carried out by the mesh, with the replies and arrivals of the real one."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from smi_conformance.cluster.model.exchange import (
+    ALTERED,
+    CLOSED,
+    FORBIDDEN,
+    REFUSED,
+    RESET,
+    SERVER_FIRST,
+    TIMEOUT,
+    UNAVAILABLE,
+    UNREACHABLE,
+    UNRESOLVED,
+    Answer,
+    Carry,
+    Connection,
+    Exchange,
+    carry,
+)
+from smi_conformance.cluster.model.mesh import Mesh, addressed
+from smi_conformance.cluster.model.routes import Route
+from smi_conformance.cluster.model.switchboard import PROXY
+from smi_conformance.cluster.port import ClusterError
+from smi_conformance.cluster.port import Pod as PodRef
+from smi_conformance.judge.observation import Arrival, Reply, ServerLog, Step
+from smi_conformance.model.oracle import Choice, Endpoint, Endpoints, Request
+from smi_conformance.model.world import Pod, Protocol, World
+
+__all__ = [
+    "ALTERED",
+    "CLOSED",
+    "FORBIDDEN",
+    "REFUSED",
+    "RESET",
+    "SERVER_FIRST",
+    "TIMEOUT",
+    "UNAVAILABLE",
+    "UNREACHABLE",
+    "UNRESOLVED",
+    "Answer",
+    "Carry",
+    "Connection",
+    "Exchange",
+    "Traffic",
+]
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PROTOCOLS: dict[str, tuple[Protocol, str]] = {
+    "http": ("http", "HTTP/1.1"),
+    "http2": ("http", "HTTP/2"),
+    "grpc": ("http", "HTTP/2"),
+    "tcp": ("tcp", ""),
+    "udp": ("udp", ""),
+}
+EPOCH = 1_700_000_000.0  # the Unix time at which virtual time begins
+TOOK = 0.0005  # seconds of virtual time for one request
+ENDED = ("reset", "closed", "refused")
+
+
+class Servers:
+    """What the echo servers of all pods have seen, by the uid of the pod."""
+
+    def __init__(self) -> None:
+        self._seen: defaultdict[str, list[Arrival]] = defaultdict(list)
+
+    def arrived(self, endpoint: Endpoint, step: Step, request: Request, request_id: str) -> None:
+        """Note an arrival."""
+        seen = self._seen[endpoint.pod.uid]
+        http = request.protocol == "http"
+        method, path = (request.method, request.path) if http else (None, None)
+        seen.append(Arrival(len(seen), request_id, step.protocol, endpoint.port, method, path, request.client.ip))
+
+    def log(self, pod: PodRef, prefix: str, since: int) -> ServerLog:
+        """What arrived at a pod from number `since` on."""
+        seen = self._seen[pod.uid]
+        found = tuple(one for one in seen[since:] if one.id.startswith(prefix))
+        return ServerLog((pod.uid, pod.uid), since, len(seen), found)
+
+    def count(self, pod: PodRef) -> int:
+        """The number of the next arrival."""
+        return len(self._seen[pod.uid])
+
+
+class Traffic:
+    """Carries out the steps of one client after another."""
+
+    def __init__(self, mesh: Mesh, seed: int) -> None:
+        self.mesh, self.servers = mesh, Servers()
+        self._random = random.Random(seed)  # noqa: S311  # a spread, not a secret
+        self._carry: Carry = mesh.switches.around(PROXY, carry)
+        self._pools: dict[tuple[Any, ...], Connection] = {}
+        self._memo: dict[Any, Any] = {}
+        self._plain = not (mesh.random_routing or mesh.random_admission)
+
+    def lanes(self, client: PodRef, step: Step) -> Lanes:
+        """New connections for a step, and those of its pool."""
+        return Lanes(self._pools, client, step)
+
+    def run(self, client: PodRef, step: Step, now: float) -> Iterator[Reply]:
+        """The replies to all requests of a step, one by one, as they are sent."""
+        lanes = self.lanes(client, step)
+        for index in range(step.count):
+            yield self.at(client, step, index, lanes, now + index * TOOK)
+
+    def at(self, client: PodRef, step: Step, index: int, lanes: Lanes, now: float) -> Reply:
+        """One request, in the world as it is by then. Raises ClusterError when its sender is gone."""
+        world = self.mesh.world(now)
+        if self._memo.get("world") is not world:
+            self._memo = {"world": world, "pods": {pod.uid: pod for pod in world.pods}}
+        sender = self._memo["pods"].get(client.uid)
+        if sender is None:
+            raise ClusterError(f"agent of pod {client.name} does not answer: the pod is gone")
+        connection = lanes.connection(index)
+        answer = self._answer(world, sender, step, index, connection, now)
+        connection.count += 1
+        if answer.outcome in ENDED:
+            lanes.closed(index)
+        took = 1000 * (step.timeout if answer.outcome == "timeout" else TOOK)
+        sent_at = round(EPOCH + now, 4)
+        return Reply(answer.outcome, answer.status, answer.server, answer.port, took, sent_at, connection.number)
+
+    def _answer(self, world: World, sender: Pod, step: Step, index: int, connection: Connection, now: float) -> Answer:
+        key = (sender.uid, step)
+        route = self._memo.get(key)
+        if route is None:
+            route = self._memo[key] = self._route(world, sender, step, now)
+        if isinstance(route, Route):
+            return route.send(self._random.random(), f"{step.id}.{index}")
+        if isinstance(route, Answer):
+            return route
+        request = replace(route, luck=self._random.random())
+        return self._carry(Exchange(self, world, step, request, connection, f"{step.id}.{index}", now))
+
+    def _route(self, world: World, sender: Pod, step: Step, now: float) -> Route | Answer | Request:
+        """What is the same for all requests of a step; the request where each has to be looked at by itself."""
+        request = self._request(world, sender, step)
+        if isinstance(request, Answer):
+            return request
+        exchange = Exchange(self, world, step, request, Connection(), "", now)
+        if step.host in LOOPBACK:
+            return Route(exchange, [(1.0, Endpoint(sender, step.port))], bypass=True)
+        if self._plain and (request.protocol == "http" or step.connection == "new"):
+            return Route(exchange, self.spread(exchange))
+        return request
+
+    def _request(self, world: World, sender: Pod, step: Step) -> Request | Answer:
+        """What a step sends, resolved; or what comes of it when its name stands for nothing."""
+        protocol, http = PROTOCOLS[step.protocol]
+        authority = step.host_header or (step.host if step.port == 80 else f"{step.host}:{step.port}")
+        request = Request(
+            client=sender, protocol=protocol, port=step.port, identity=sender.account if sender.meshed else None,
+            host=authority, method=step.method, path=step.path, headers=(("host", authority), *step.headers), http=http,
+            body=step.body,
+        )  # fmt: skip
+        if step.host in LOOPBACK:
+            return request
+        found = self.mesh.lookup(world, sender, step.host)
+        return UNRESOLVED if found is None else addressed(world, request, found, step.host)
+
+    # What an exchange asks
+
+    def picked(self, exchange: Exchange) -> Endpoint | None:
+        """One of the endpoints, by weight and evenly among those of one choice."""
+        spread = self.spread(exchange)
+        if len(spread) == 1:
+            return spread[0][1]
+        return self._random.choices([place for _, place in spread], [weight for weight, _ in spread])[0]
+
+    def spread(self, exchange: Exchange) -> list[tuple[float, Endpoint | None]]:
+        """The endpoints with their weights; None where requests fail."""
+        request = exchange.request
+        if request.pod is not None:
+            return [(1.0, Endpoint(request.pod, request.port))]
+        places = [(float(choice.weight), endpoints or (None,)) for choice, endpoints in self._places(exchange)]
+        return [(w / len(ends), end) for w, ends in places for end in ends] or [(1.0, None)]
+
+    def _places(self, exchange: Exchange) -> Sequence[tuple[Choice, Endpoints]]:
+        view = self.mesh.view(exchange.world, exchange.request.client, exchange.now)
+        if self.mesh.random_routing:
+            return self.mesh.places(view, exchange.request)
+        key = ("places", exchange.request.client.uid, exchange.step)
+        if key not in self._memo:
+            self._memo[key] = self.mesh.places(view, exchange.request)
+        found: Sequence[tuple[Choice, Endpoints]] = self._memo[key]
+        return found
+
+    def admitted(self, exchange: Exchange, endpoint: Endpoint) -> bool:
+        """Asked once for equal requests, unless a fault may want to roll dice."""
+        pod, port = endpoint.pod, endpoint.port
+        if not pod.meshed:
+            return True
+        view = self.mesh.view(exchange.world, pod, exchange.now)
+        if self.mesh.random_admission:
+            return bool(self.mesh.admits(view, exchange.request, pod, port))
+        key = ("admitted", exchange.request.client.uid, exchange.step, endpoint)
+        if key not in self._memo:
+            self._memo[key] = self.mesh.admits(view, exchange.request, pod, port)
+        return bool(self._memo[key])
+
+
+class Lanes:
+    """The connections of a step: requests take turns on `concurrency` lanes."""
+
+    def __init__(self, pools: dict[tuple[Any, ...], Connection], client: PodRef, step: Step) -> None:
+        self._pools, self._client, self._step = pools, client, step
+        self._own: dict[tuple[Any, ...], Connection] = {}
+        self._opened: defaultdict[int, int] = defaultdict(int)
+
+    def connection(self, index: int) -> Connection:
+        """The connection for a request; new ones where each request has its own."""
+        step, lane = self._step, index % self._step.concurrency
+        if step.connection == "new":
+            return self._open(lane)
+        place, key = self._place(lane)
+        if key not in place:
+            place[key] = self._open(lane)
+        return place[key]
+
+    def closed(self, index: int) -> None:
+        """The connection has ended: the next request on its lane opens another."""
+        place, key = self._place(index % self._step.concurrency)
+        place.pop(key, None)
+
+    def _place(self, lane: int) -> tuple[dict[tuple[Any, ...], Connection], tuple[Any, ...]]:
+        step = self._step
+        key = (self._client.uid, step.pool, step.protocol, step.host, step.port, lane)
+        return (self._pools if step.pool else self._own), key
+
+    def _open(self, lane: int) -> Connection:
+        self._opened[lane] += 1
+        return Connection(self._opened[lane])
