@@ -22,6 +22,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a report.
 def verify(folder: Folder) -> int:
     """Judge the recorded observations again, offline, and compare with report.json."""
     from smi_conformance.cli import validate  # noqa: PLC0415
+    from smi_conformance.model.versions import words  # noqa: PLC0415
     from smi_conformance.plugin import runner  # noqa: PLC0415
     from smi_conformance.report import diff, events, publish  # noqa: PLC0415
 
@@ -32,7 +33,7 @@ def verify(folder: Folder) -> int:
             mesh=start.profile or start.mesh.name,
             cluster=f"replay:{folder}",
             requirements=start.filter,
-            api=start.api,
+            api=words(start.api),
             posture=start.posture,
             rigor=start.rigor,
             faults=start.faults,
@@ -80,7 +81,7 @@ def schema() -> None:
 
 def _tell(found: Sequence[Difference], rows: int, same: str) -> int:
     for one in found:
-        print(f"{one.requirement} {one.version}: {one.before or 'no row'} -> {one.after or 'no row'}")
+        print(one)
     if found:
         print(f"{len(found)} of {rows} verdicts differ")
         return problems.NOT_CONFORMANT

@@ -22,13 +22,12 @@ def options(given: RunOptions) -> RunOptions:
     """The same options, checked as a whole. Raises Problem, or an error of the part that is wrong."""
     from smi_conformance.judge.deadlines import Deadlines  # noqa: PLC0415
     from smi_conformance.meshes.install import faults_of  # noqa: PLC0415
-    from smi_conformance.model.versions import VERSIONS  # noqa: PLC0415
 
     mesh(given.mesh)
     cluster(given)
     requirements(given.requirements, [(one.id, one.feature) for one in given.register.requirements])
-    api(given.api, VERSIONS)
-    one_of("posture", given.posture, ("deny", "permissive"))
+    api(given.api)
+    one_of("posture", given.posture, ("deny", "permissive", "both"))
     one_of("rigor", given.rigor, ("quick", "standard", "certify"))
     faults(given.faults, faults_of(given.profile), given.mesh)
     for name in given.deadlines:
@@ -68,11 +67,18 @@ def requirements(patterns: Iterable[str], known: Sequence[tuple[str, str]]) -> N
             raise Problem(near("requirement", pattern, [*(name for name, _ in known), *(key for _, key in known)]))
 
 
-def api(given: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
-    """Each group exists, at this version."""
-    for group, version in given.items():
-        one_of("API group", group, known)
-        one_of(f"version of {group}", version, known[group])
+def api(given: Iterable[str]) -> None:
+    """Each choice is a word for several versions, or names a group and versions of it."""
+    from smi_conformance.model.versions import JUDGED, VERSIONS  # noqa: PLC0415
+
+    for choice in given:
+        group, given_one, listed = choice.partition("=")
+        if not given_one:
+            one_of("choice of API versions", choice, ("stable", "all", *(f"{name}=VERSION" for name in JUDGED)))
+            continue
+        one_of("API group", group, sorted(JUDGED))
+        for version in listed.split(","):
+            one_of(f"version of {group}", version.strip(), VERSIONS[group])
 
 
 def faults(given: Iterable[str], known: Iterable[str], mesh_name: str) -> None:

@@ -29,9 +29,11 @@ from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import SUITE
 from smi_conformance.meshes.install import configure, install, wait_ready
+from smi_conformance.plugin.judging import served_versions
 from smi_conformance.plugin.settings import RunOptions
 
 Progress = Callable[[str], None]
+OURS = ("embedded", "model")  # clusters that the run starts and ends by itself
 ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
 
 
@@ -44,13 +46,21 @@ class Environment:
     started: dict[str, Any]
     backend: Backend | None = None
     reaper: Reaper | None = None
+    end: float | None = None
+    """When no scenario may begin any more, in seconds of the system clock."""
+    posture: str = "deny"
+    """Of the mesh, as it is now."""
     _open: bool = field(default=True, repr=False)
 
     def coordinates(self) -> dict[str, Any]:
         """What a worker needs to reach the same cluster."""
         kubeconfig = str(self.backend.kubeconfig) if self.backend and self.backend.kubeconfig else None
         context = self.backend.context if self.backend else None
-        return {"run": self.run, "kubeconfig": kubeconfig, "context": context, "seed": self.options.seed}
+        served = served_versions(self.started)
+        return {
+            "run": self.run, "kubeconfig": kubeconfig, "context": context, "seed": self.options.seed, "served": served,
+            "end": self.end, "model": self.backend if self.backend and self.backend.name == "model" else None,
+        }  # fmt: skip
 
     def images(self) -> dict[str, str]:
         """Image to digest, of the workload and the mesh; nothing when the cluster cannot tell any more."""
@@ -63,13 +73,22 @@ class Environment:
         except (ApiException, HTTPError, OSError):
             return {}
 
+    def turn(self, posture: str, progress: Progress) -> None:
+        """Bring the mesh into a posture, unless it is in it. Raises ClusterError."""
+        if posture == self.posture or not self.backend:
+            return
+        progress(f"posture {posture}")
+        self.backend.turn(posture)
+        configure(self.backend.cluster(Unrecorded()), self.options.profile, posture, self.options.faults)
+        self.posture = posture
+
     def close(self, progress: Progress) -> None:
         """Remove what the run made, and end what it started. Raises ClusterError when something stays."""
         if not self._open:
             return
         self._open = False
         try:
-            if self.backend and self.backend.name != "embedded":
+            if self.backend and self.backend.name not in OURS:
                 self._give_back(progress)
         finally:
             if self.backend:
@@ -80,9 +99,9 @@ class Environment:
         if not self.options.keep:
             progress("removing the namespaces of the run")
             _remove(self.backend, self.run, self.options.limits.delete)
-        if self.options.faults:
-            cluster = KubeCluster(self.backend.api(), Unrecorded())
-            configure(cluster, self.options.profile, self.options.posture, ())
+        first = self.options.postures[0]
+        if self.options.faults or self.posture != first:
+            configure(self.backend.cluster(Unrecorded()), self.options.profile, first, ())
         if self.reaper:
             self.reaper.dismiss()
 
@@ -93,7 +112,7 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
         started = recorded_start(options.replay)
         return Environment(options.recorded(started), started["run"], started)
     run = "".join(random.SystemRandom().choices(ALPHABET, k=5))
-    backend = open_backend(options.cluster, options.kubeconfig, options.context, progress)
+    backend = _open_model(options) if options.cluster == "model" else _open(options, progress)
     environment = Environment(options, run, {}, backend)
     try:
         _prepare(environment, progress)
@@ -103,18 +122,31 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
     return environment
 
 
+def _open(options: RunOptions, progress: Progress) -> Backend:
+    return open_backend(options.cluster, options.kubeconfig, options.context, progress)
+
+
+def _open_model(options: RunOptions) -> Backend:
+    try:
+        from smi_conformance.cluster.model.backend import ModelBackend  # noqa: PLC0415  # stands on the optional extra
+    except ImportError as error:
+        raise ClusterError(f"the model needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'") from error
+    return ModelBackend(options.profile.onboarding, options.postures[0], options.faults, options.seed or 0)
+
+
 def _prepare(environment: Environment, progress: Progress) -> None:
     options, backend = environment.options, environment.backend
     assert backend
-    cluster = KubeCluster(backend.api(), Unrecorded())
-    if backend.name == "embedded":
+    cluster = backend.cluster(Unrecorded())
+    if backend.name in OURS:
         install(cluster, options.profile, progress)
     else:
         _require_crds(cluster)
         wait_ready(cluster, options.profile)
         environment.reaper = Reaper(backend.kubeconfig, backend.context, environment.run)
-    progress(f"posture {options.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
-    configure(cluster, options.profile, options.posture, options.faults)
+    environment.posture = options.postures[0]
+    progress(f"posture {environment.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
+    configure(cluster, options.profile, environment.posture, options.faults)
     environment.started = _started(environment)
 
 
@@ -165,12 +197,14 @@ def _started(environment: Environment) -> dict[str, Any]:
         "profile": options.mesh,
         "mesh": {
             "name": profile.name, "title": profile.title, "version": profile.version, "verified": profile.verified,
-            "claims": profile.claims, "features": {k: f.model_dump() for k, f in profile.features.items()},
+            "claims": {group: list(few) for group, few in profile.claims.items()},
+            "features": {k: f.model_dump() for k, f in profile.features.items()},
             "deviations": [d.model_dump() for d in profile.deviations],
         },
         "cluster": cluster_facts(backend.api(), backend.name),
         "posture": options.posture, "rigor": options.rigor, "seed": options.seed, "workers": options.workers,
-        "api": options.versions, "faults": list(options.faults), "filter": list(options.requirements),
+        "api": {group: list(few) for group, few in options.versions.items()},
+        "faults": list(options.faults), "filter": list(options.requirements),
         "deadlines": limits.to_json(), "raised": limits.raised(), "default_deadlines": Deadlines().to_json(),
         "command": options.command, "who": None,
     }  # fmt: skip

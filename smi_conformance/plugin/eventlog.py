@@ -10,6 +10,7 @@ from typing import Any
 from smi_conformance.report import write_all
 
 PRODUCTS = ("events.jsonl", "report.json", "index.html", "junit.xml")
+HANDOVER = "plan.json"
 FOLDERS = ("observations", "dumps")
 
 
@@ -26,9 +27,21 @@ class EventLog:
     def write(self, event: dict[str, Any]) -> None:
         self._file.write(json.dumps(event, separators=(",", ":")) + "\n")
 
+    def handed_over(self) -> dict[str, Any]:
+        """The plan that the first worker wrote down; gone afterwards."""
+        path = self.folder / HANDOVER
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink()
+        return found
+
     def publish(self) -> None:
         """Write report.json, index.html and junit.xml."""
         write_all(self.folder)
+
+
+def hand_over(folder: Path, plan: dict[str, Any]) -> None:
+    """Write a plan down for the process that keeps the event stream."""
+    (folder / HANDOVER).write_text(json.dumps(plan), encoding="utf-8")
 
 
 def _forget(folder: Path) -> None:

@@ -32,10 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--api",
         action="append",
         default=[],
-        metavar="GROUP=VERSION",
-        help="API version under test; repeatable",
+        metavar="stable|all|GROUP=VERSION[,VERSION]",
+        help="API versions under test, by default the stable ones; repeatable",
     )
-    add("--posture", default="deny", help="deny (access is enforced) or permissive")
+    add("--posture", default="deny", help="deny (access is enforced), permissive, or both one after the other")
+    add(
+        "--scenario",
+        action="append",
+        default=[],
+        metavar="NODEID",
+        help="judge only these scenarios; repeatable",
+    )
+    add("--max-time", type=float, default=None, metavar="SECONDS", help="begin no scenario after that")
     add("--rigor", default="standard", help="quick, standard or certify: how many attempts a denial takes")
     add(
         "--fault",
@@ -70,10 +78,10 @@ def options_of(config: pytest.Config) -> RunOptions:
     try:
         return RunOptions(
             mesh=get("mesh"), cluster=get("cluster"), requirements=tuple(get("requirement")),
-            api={k: str(v) for k, v in _pairs("--api", get("api"))}, posture=get("posture"), rigor=get("rigor"),
+            api=tuple(get("api")), posture=get("posture"), rigor=get("rigor"),
             faults=tuple(get("fault")), report=Path(get("report")), workers=get("numprocesses", 0) or 0,
             keep=get("keep"), seed=get("seed"), kubeconfig=Path(get("kubeconfig")) if get("kubeconfig") else None,
-            context=get("kube_context"),
+            context=get("kube_context"), scenarios=tuple(get("scenario")), max_time=get("max_time"),
             deadlines={k: _seconds(k, v) for k, v in _pairs("--deadline", get("deadline"))},
         ).checked()  # fmt: skip
     except UsageError as error:

@@ -44,16 +44,19 @@ def row_verdict(requirement: Requirement, version: str, verdict: Verdict) -> Ver
     return verdict.tentatively() if requirement.tentative(version) else verdict
 
 
-def exit_status(verdicts: Iterable[Verdict], *, interrupted: bool, broken: bool) -> int:
-    """0 all selected passed, 1 not, 2 nothing was selected, 3 harness error, 130 interrupted. Error outranks fail."""
+def exit_status(verdicts: Iterable[Verdict], *, interrupted: bool, broken: bool, out_of_time: bool = False) -> int:
+    """0 all selected passed, 1 not, 2 nothing was selected, 3 harness error, 130 interrupted. Error outranks fail.
+
+    What a run had no time for did not pass.
+    """
     seen = list(verdicts)
     if interrupted:
         return 130
     if broken or Verdict.ERROR in seen:
         return 3
-    if not seen:
+    if not seen and not out_of_time:
         return 2
-    return 1 if {Verdict.FAIL, Verdict.BLOCKED} & set(seen) else 0
+    return 1 if out_of_time or {Verdict.FAIL, Verdict.BLOCKED} & set(seen) else 0
 
 
 def scenario_verdict(phases: Iterable[dict[str, Any]]) -> Verdict:

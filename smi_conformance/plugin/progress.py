@@ -18,6 +18,7 @@ from smi_conformance.report import summarize
 MARKS = {
     "pass": ("pass", "green"), "fail": ("FAIL", "red"), "error": ("ERROR", "yellow"), "blocked": ("blocked", "yellow"),
     "unsupported": ("unsupported", "blue"), "skipped": ("skipped", "blue"),
+    "tentative-pass": ("tent. pass", "blue"), "tentative-fail": ("tent. fail", "blue"),
 }  # fmt: skip
 
 
@@ -30,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Progress(config), "terminalreporter")
 
 
+TOLD_LAST = ("title", "requirements", "tentative")
 INDENT = " " * 10
 
 
@@ -38,7 +40,7 @@ class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; 
 
     def __init__(self, config: pytest.Config) -> None:
         super().__init__(config)
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._worst: dict[str, dict[str, Any]] = {}
         self._done = 0
         self._total = 0
@@ -76,17 +78,18 @@ class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; 
             worst.update(record)
         worst["seconds"] = seconds
         if report.when == "teardown" or not hasattr(report, "smi"):
-            self._line(report.nodeid, {**worst, **{k: record[k] for k in ("title", "requirements") if k in record}})
+            self._line(report.nodeid, {**worst, **{k: record[k] for k in TOLD_LAST if k in record}})
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Nothing more to say."""
 
     def _line(self, nodeid: str, record: dict[str, Any]) -> None:
         self._done += 1
-        word, colour = MARKS.get(record["verdict"], (record["verdict"], "blue"))
+        outside = record.get("tentative") and record["verdict"] in ("pass", "fail")
+        word, colour = MARKS[f"tentative-{record['verdict']}" if outside else record["verdict"]]
         ids = ",".join(record.get("requirements", ()))
         case = f" [{nodeid.split('[', 1)[1]}" if "[" in nodeid else ""
-        self.write(f"{time.monotonic() - self._began:6.1f} s  ")
+        self.write(f"{time.monotonic() - self.began:6.1f} s  ")
         self.write(f"{word:<11}", bold=True, **{colour: True})
         self.write_line(f" {ids:<7} {record.get('title') or nodeid}{case} ({record['seconds']:.1f} s)")
         if record["verdict"] not in ("pass", "unsupported") and record["message"]:
@@ -104,6 +107,9 @@ class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; 
         if controller and controller.log and (controller.log.folder / "report.json").exists():
             summarize(controller.log.folder)
         if controller and controller.broken and controller.verdicts:
-            self.write_line(fill(f"harness error: {controller.broken}", self._tw.fullwidth), yellow=True)
+            told = f"The suite or the cluster failed, which says nothing of the mesh: {controller.broken}"
+            self.write_line(fill(told, self._tw.fullwidth), yellow=True)
+        elif controller and controller.collected and not controller.planned:
+            self.write_line("Nothing was judged: no scenario fits the selection (see `smi-conformance list`).")
         elif self.stats.get("error"):
             self.summary_errors()

@@ -44,9 +44,11 @@ def arguments(options: RunOptions) -> list[str]:
         f"--alluredir={options.report}/allure-results",
     ]
     argv += ["--clean-alluredir", *(f"--requirement={pattern}" for pattern in options.requirements)]
-    argv += [*(f"--api={group}={version}" for group, version in options.api.items())]
+    argv += [*(f"--api={choice}" for choice in options.api)]
     argv += [*(f"--fault={fault}" for fault in options.faults), *(["--keep"] if options.keep else [])]
     argv += [*(f"--deadline={name}={seconds}" for name, seconds in options.deadlines.items())]
+    argv += [*(f"--scenario={nodeid}" for nodeid in options.scenarios)]
+    argv += [f"--max-time={options.max_time}"] if options.max_time is not None else []
     argv += [f"--seed={options.seed}"] if options.seed is not None else []
     argv += [f"--kube-config={options.kubeconfig}"] if options.kubeconfig else []
     argv += [f"--kube-context={options.context}"] if options.context else []

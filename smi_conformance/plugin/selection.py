@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import cache
 
 import pytest
@@ -9,17 +10,26 @@ import yaml
 
 from smi_conformance.cluster.journal import Replay
 from smi_conformance.locations import CONFORMANCE
-from smi_conformance.plugin.scenario import requirements_of, scenario_of
+from smi_conformance.plugin.scenario import SCHEDULES, Scenario, requirements_of, scenario_of
 from smi_conformance.plugin.settings import RunOptions
 
 Items = list[pytest.Item]
 
 
-def select(items: Items, options: RunOptions) -> tuple[Items, Items]:
+class Stage(Enum):
+    """Which part of a run a process holds. What may disturb others is run alone, when they are done."""
+
+    ALL = "all"
+    EARLY = "early"
+    LATE = "late"
+
+
+def select(items: Items, options: RunOptions, stage: Stage = Stage.ALL) -> tuple[Items, Items]:
     """The chosen items in their order, and the dropped ones. Raises pytest.UsageError for a bad scenario."""
-    if _whole(items):
+    if _whole(items) and not options.replay:
         check_coverage(items, options)
-    wanted = [item for item in items if _wanted(item, options)]
+    wanted = [item for item in items if _wanted(item, options) and _staged(item, options, stage)]
+    wanted.sort(key=lambda item: _turn(scenario_of(item), options))
     if options.replay:
         place = {nodeid: n for n, nodeid in enumerate(Replay(options.replay).order)}
         wanted = sorted((i for i in wanted if i.nodeid in place), key=lambda item: place[item.nodeid])
@@ -33,9 +43,35 @@ def _whole(items: Items) -> bool:
 
 
 def _wanted(item: pytest.Item, options: RunOptions) -> bool:
-    entries = requirements_of(scenario_of(item), options.register)
-    fits = all(entry.posture in ("any", options.posture) for entry in entries)
-    return fits and any(entry.id in options.selected for entry in entries)
+    scenario = scenario_of(item)
+    entries = requirements_of(scenario, options.register)
+    fits = all(entry.posture in ("any", *options.postures) for entry in entries)
+    fits = fits and (not options.scenarios or scenario.nodeid in options.scenarios)
+    versions = options.versions.get(entries[0].group, (scenario.version,))
+    return fits and scenario.version in (None, *versions) and any(entry.id in options.selected for entry in entries)
+
+
+def posture_of(scenario: Scenario, options: RunOptions) -> str:
+    """The posture in which a run judges a scenario. Raises pytest.UsageError for one that would need two."""
+    asked = {entry.posture for entry in requirements_of(scenario, options.register)} - {"any"}
+    if len(asked) > 1:
+        raise pytest.UsageError(f"{scenario.nodeid} judges requirements of both postures")
+    return asked.pop() if asked and options.posture == "both" else options.postures[0]
+
+
+def late(scenario: Scenario, options: RunOptions) -> bool:
+    """Whether a scenario has to be run alone: it turns the mesh, or may harm it."""
+    return scenario.schedule == "poison" or posture_of(scenario, options) != options.postures[0]
+
+
+def _staged(item: pytest.Item, options: RunOptions, stage: Stage) -> bool:
+    return stage is Stage.ALL or late(scenario_of(item), options) == (stage is Stage.LATE)
+
+
+def _turn(scenario: Scenario, options: RunOptions) -> tuple[bool, int, int]:
+    """For a stable sort: one posture after the other, and what may harm the mesh at the very end."""
+    posture = options.postures.index(posture_of(scenario, options))
+    return scenario.schedule == "poison", posture, SCHEDULES.index(scenario.schedule)
 
 
 @cache
@@ -51,5 +87,6 @@ def check_coverage(items: Items, options: RunOptions) -> None:
     musts = {entry.id for entry in options.register.requirements if entry.level == "must"}
     if silent := sorted(musts - covered - uncovered().keys()):
         raise pytest.UsageError(f"musts without a scenario and without a reason in uncovered.yaml: {', '.join(silent)}")
-    if stale := sorted(covered & uncovered().keys()):
+    stale = sorted(covered & uncovered().keys())
+    if stale and not options.requirements:  # of no concern to a run that is limited to some
         raise pytest.UsageError(f"uncovered.yaml still lists what scenarios judge: {', '.join(stale)}")

@@ -15,9 +15,9 @@ from smi_conformance.locations import REGISTER
 from smi_conformance.meshes.install import faults_of
 from smi_conformance.meshes.profile import Profile, ProfileError, load
 from smi_conformance.model.register import Register, UnknownRequirement, load_register
-from smi_conformance.model.versions import BASELINE
+from smi_conformance.model.versions import selected, words
 
-POSTURES = ("deny", "permissive")
+POSTURES = ("deny", "permissive", "both")
 RIGORS = ("quick", "standard", "certify")
 
 
@@ -32,7 +32,7 @@ class RunOptions:
     mesh: str = "reference"
     cluster: str = "embedded"
     requirements: tuple[str, ...] = ()
-    api: dict[str, str] = field(default_factory=dict)
+    api: tuple[str, ...] = ()
     posture: str = "deny"
     rigor: str = "standard"
     faults: tuple[str, ...] = ()
@@ -43,6 +43,14 @@ class RunOptions:
     deadlines: dict[str, float] = field(default_factory=dict)
     kubeconfig: Path | None = None
     context: str | None = None
+    scenarios: tuple[str, ...] = ()
+    """Node ids that the run is limited to; empty: no such limit."""
+    max_time: float | None = None
+    """Seconds from the start of the run after which no scenario begins."""
+
+    def __post_init__(self) -> None:
+        if self.cluster == "model" and self.mesh == "reference":  # which needs a cluster that runs its pods
+            object.__setattr__(self, "mesh", "model")
 
     @cached_property
     def register(self) -> Register:
@@ -52,10 +60,23 @@ class RunOptions:
     def profile(self) -> Profile:
         return load(self.mesh)
 
+    @cached_property
+    def versions(self) -> dict[str, tuple[str, ...]]:
+        """The versions under test of each API group. Raises ValueError for a word of `api` that means none."""
+        return selected(self.api)
+
     @property
-    def versions(self) -> dict[str, str]:
-        """The version under test of each API group."""
-        return {**{group: v for group, v in BASELINE.items() if group != "metrics"}, **self.api}
+    def postures(self) -> tuple[str, ...]:
+        """The postures of the run, in their order."""
+        return POSTURES[:2] if self.posture == "both" else (self.posture,)
+
+    def at(self, posture: str) -> RunOptions:
+        """The same options for the part of the run in one posture."""
+        return self if posture == self.posture else self._parts[posture]
+
+    @cached_property
+    def _parts(self) -> dict[str, RunOptions]:
+        return {posture: replace(self, posture=posture) for posture in self.postures}
 
     @property
     def limits(self) -> Deadlines:
@@ -73,7 +94,7 @@ class RunOptions:
         words = ["smi-conformance", "run", "--mesh", self.mesh, "--cluster", self.cluster, "--posture", self.posture]
         words += ["--rigor", self.rigor, "--seed", str(self.seed)]
         words += [word for pattern in self.requirements for word in ("--requirement", pattern)]
-        words += [word for group, version in self.api.items() for word in ("--api", f"{group}={version}")]
+        words += [word for choice in self.api for word in ("--api", choice)]
         words += [word for fault in self.faults for word in ("--fault", fault)]
         words += [word for name, limit in self.deadlines.items() for word in ("--deadline", f"{name}={limit:g}")]
         return shlex.join([*words, *(["-n", str(self.workers)] if self.workers else [])])
@@ -90,22 +111,33 @@ class RunOptions:
         try:
             check_name(self.cluster)
             unknown = _unknown_fault(self.faults, faults_of(self.profile), self.mesh)
-            _ = self.selected, self.limits
+            _ = self.selected, self.limits, self.versions
         except (UnknownBackend, ProfileError, UnknownRequirement, TypeError, ValueError) as error:
             raise UsageError(str(error)) from error
         _one_of("posture", self.posture, POSTURES)
         _one_of("rigor", self.rigor, RIGORS)
-        for group, version in self.api.items():
-            _judged(group, version)
         if unknown:
             raise UsageError(unknown)
+        if self.max_time is not None and self.max_time <= 0:
+            raise UsageError("--max-time takes seconds above 0")
+        if self.posture == "both" and not self._can_turn:
+            raise UsageError(f"profile {self.mesh} does not tell how to change the posture: run each one alone")
+        if self.cluster == "model" and self.workers:
+            raise UsageError("--cluster model is one process: leave out -n")
+        if self.cluster != "model" and self.profile.installer == "model" and not self.replay:
+            raise UsageError("--mesh model is for --cluster model only")
         return self if self.seed is not None else replace(self, seed=random.SystemRandom().randrange(2**32))
+
+    @property
+    def _can_turn(self) -> bool:
+        profile = self.profile
+        return len(profile.postures) > 1 or profile.installer == "model" or not profile.enforces_access
 
     def recorded(self, started: dict[str, Any]) -> RunOptions:
         """These options with the conditions of a recorded run: what judged it then judges it again."""
         return replace(
             self, mesh=started.get("profile", started["mesh"]["name"]), posture=started["posture"],
-            rigor=started["rigor"], seed=started["seed"], faults=tuple(started["faults"]), api=started["api"],
+            rigor=started["rigor"], seed=started["seed"], faults=tuple(started["faults"]), api=words(started["api"]),
             deadlines=started["deadlines"], workers=0,
         )  # fmt: skip
 
@@ -113,16 +145,6 @@ class RunOptions:
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise UsageError(f"unknown {option} '{value}'; known: {', '.join(known)}")
-
-
-def _judged(group: str, version: str) -> None:
-    """Only the stable release is judged by this version of the suite."""
-    groups = [name for name in BASELINE if name != "metrics"]
-    _one_of("API group", group, tuple(groups))
-    if version != BASELINE[group]:
-        raise UsageError(
-            f"--api {group}={version} is not judged by this version of the suite; known: {group}={BASELINE[group]}"
-        )
 
 
 def _unknown_fault(faults: tuple[str, ...], known: dict[str, str], mesh: str) -> str | None:

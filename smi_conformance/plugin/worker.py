@@ -11,6 +11,7 @@ from typing import Any
 from smi_conformance.cluster.backends import connect
 from smi_conformance.cluster.journal import Recording, Replay
 from smi_conformance.cluster.kube import KubeCluster
+from smi_conformance.plugin.judging import Versions
 from smi_conformance.plugin.settings import RunOptions
 
 
@@ -20,11 +21,15 @@ class Worker:
     def __init__(self, options: RunOptions, coordinates: Mapping[str, Any], name: str) -> None:
         self.options = options
         self.run: str = coordinates["run"]
+        self.served: Versions = coordinates.get("served", {})
         self.name = name
         self.journal: Recording | Replay
         if options.replay:
             self.journal = Replay(options.replay)
             self.cluster = KubeCluster(None, self.journal)
+        elif model := coordinates.get("model"):
+            self.journal = Recording(options.report / "observations" / f"{name}.jsonl", name, model.clock)
+            self.cluster = model.cluster(self.journal)
         else:
             kubeconfig = Path(coordinates["kubeconfig"]) if coordinates["kubeconfig"] else None
             self.journal = Recording(options.report / "observations" / f"{name}.jsonl", name)

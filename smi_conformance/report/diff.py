@@ -16,6 +16,21 @@ class Difference(NamedTuple):
     before: str | None
     after: str | None
 
+    def __str__(self) -> str:
+        return f"{self.requirement} {self.version}: {self.before or 'no row'} -> {self.after or 'no row'}"
+
+
+_RANKS = {"unsupported": 1, "not-covered": 1, "skipped": 2, "not-run": 2, "blocked": 3, "fail": 3, "error": 4}
+
+
+def worse(change: Difference) -> bool:
+    """Whether a change takes something away: from passed to not judged, to not passed, to could not be judged.
+
+    What was not judged before and now fails is worse as well. Verdicts outside the score neither give nor take.
+    """
+    before, after = (_RANKS.get(one or "not-covered", 0) for one in (change.before, change.after))
+    return after > before
+
 
 def differences(before: Report, after: Report) -> list[Difference]:
     """In the order of the first report; rows that only the second has come last."""

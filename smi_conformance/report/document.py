@@ -21,10 +21,11 @@ from smi_conformance.report.events import (
     Propagation,
     RegisterId,
     Suite,
+    Versions,
 )
 from smi_conformance.report.verdicts import Status
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 SCHEMA_ID = "https://github.com/servicemeshinterface/smi-conformance/reports/report.schema.json"
 
 Statement = Literal["conformant", "not-conformant", "undecided", "not-claimed"]
@@ -41,13 +42,15 @@ class Run(Part):
     interrupted: bool
     broken: str | None = None
     """What went wrong with the suite itself."""
+    stopped: str | None = None
+    """Why scenarios were left out that the run had selected: its time was over."""
     exit: int | None = None
     posture: str
     rigor: str
     seed: int | None = None
     workers: int
-    api: dict[str, str]
-    """API group to the version under test."""
+    api: Versions
+    """API group to the versions under test."""
     faults: tuple[str, ...] = ()
     """Defects switched on in the mesh on purpose."""
     filter: tuple[str, ...] = ()
@@ -83,7 +86,7 @@ class ProfileStatement(Part):
 
     name: str
     versions: dict[str, str]
-    """API group to version."""
+    """API group to the version that the statement is about."""
     features: tuple[str, ...]
     statement: Statement
     required: int
@@ -93,6 +96,13 @@ class ProfileStatement(Part):
     """Core musts outside the score."""
     reasons: tuple[str, ...] = ()
     """Why the profile is not called conformant."""
+
+
+class Reading(Part):
+    """How the mesh reads something that the specification leaves open."""
+
+    id: str
+    meaning: str
 
 
 class Row(Part):
@@ -115,6 +125,10 @@ class Row(Part):
     verdict: Status
     reason: str | None = None
     scenarios: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    """Level may: what the mesh was seen to do, of what the register names; several where clients saw several."""
+    evidence_at: str | None = None
+    """The version that means the same and carries the full evidence, when this one was only checked lightly."""
     claimed: bool
     """Whether the mesh claims this version of the API group."""
     deviation: Deviation | None = None
@@ -132,6 +146,12 @@ class Scenario(Part):
     verdict: Status
     seconds: float | None = None
     requirements: tuple[Judged, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+    """API group to the version that its objects were written at."""
+    light: bool = False
+    """Whether a light check was made: fewer attempts, rough samples."""
+    posture: str | None = None
+    """Of the mesh meanwhile."""
     message: str | None = None
     details: str | None = None
     omits: tuple[Omission, ...] = ()
@@ -162,7 +182,7 @@ class Message(Part):
 class Report(Part):
     """The result of one run of the SMI conformance suite."""
 
-    schema_: Annotated[Literal[1], Field(alias="schema", description="Version of this format.")] = SCHEMA
+    schema_: Annotated[Literal[2], Field(alias="schema", description="Version of this format.")] = SCHEMA
     suite: Suite
     register_id: Annotated[
         RegisterId,

@@ -25,6 +25,14 @@ def _none_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Versions = dict[str, Annotated[tuple[str, ...], BeforeValidator(_several)]]
+"""API group to versions; a single one may be written without a list."""
+
+
 class Part(BaseModel):
     """Base of all parts: immutable, and open to fields of later editions."""
 
@@ -59,8 +67,8 @@ class Mesh(Part):
     version: str | None = None
     verified: str | None = None
     """Where and when the profile of this mesh was last seen to hold."""
-    claims: dict[str, str] = {}
-    """API group to the version that the mesh claims to serve."""
+    claims: Versions = {}
+    """API group to the versions that the mesh claims to serve."""
     features: dict[str, Claim] = {}
     deviations: tuple[Deviation, ...] = ()
     """Departures known before the run. They change no verdict."""
@@ -103,8 +111,8 @@ class RunStarted(Part):
     """What `--mesh` named: a built-in profile or a file."""
     seed: int | None = None
     workers: int = 0
-    api: dict[str, str]
-    """API group to the version under test."""
+    api: Versions
+    """API group to the versions under test."""
     faults: tuple[str, ...] = ()
     """Defects switched on in the mesh on purpose; a run with any says nothing about a real mesh."""
     filter: tuple[str, ...] = ()
@@ -120,6 +128,8 @@ class RunStarted(Part):
 class Planned(Part):
     nodeid: str
     requirements: tuple[str, ...]
+    versions: dict[str, str] = {}
+    """Requirement to the version at which the scenario judges it."""
 
 
 class Uncovered(Part):
@@ -148,6 +158,8 @@ class Judged(Part):
     version: str
     verdict: Verdict
     reason: str | None = None
+    evidence_at: str | None = None
+    """The version that means the same and carries the full evidence, when this one was only checked lightly."""
 
 
 class Omission(Part):
@@ -195,6 +207,12 @@ class ScenarioFinished(Part):
     worker: str | None = None
     title: str = ""
     requirements: tuple[Judged, ...]
+    versions: dict[str, str] = {}
+    """API group to the version that its objects were written at."""
+    light: bool = False
+    """Whether a light check was made: fewer attempts, rough samples."""
+    posture: str | None = None
+    """Of the mesh meanwhile."""
     verdict: Verdict
     message: str | None = None
     details: str | None = None
@@ -232,6 +250,8 @@ class RunFinished(Part):
     exit: int
     broken: str | None = None
     """What went wrong with the suite itself."""
+    stopped: str | None = None
+    """Why scenarios were left out that the run had selected: its time was over."""
     family_wise_false_failure: float | None = None
     rows: Annotated[tuple[ExtraRow, ...], BeforeValidator(_rows)] = ()
 

@@ -43,6 +43,7 @@ def render(report: Report) -> str:
             levels=view.levels(report.headline),
             changes=changes,
             overall=view.overall(changes, report.scenarios),
+            during=view.during(report.scenarios),
             omissions=view.omissions(report),
             weakest=view.weakest_bound(report),
             reach=view.reach(report),

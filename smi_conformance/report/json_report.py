@@ -8,8 +8,11 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from smi_conformance.report.document import Report, json_schema
+from smi_conformance.report.document import SCHEMA, Report, json_schema
 from smi_conformance.report.errors import ReportError
+
+READABLE = (1, SCHEMA)
+"""In format 1 each API group had one version, written without a list."""
 
 
 def render(report: Report) -> str:
@@ -43,10 +46,10 @@ def parse(text: str, origin: str) -> Report:
     except ValueError as error:
         raise ReportError(f"{origin} is no JSON: {error}") from error
     version = body.get("schema") if isinstance(body, dict) else None
-    if version != 1:
-        raise ReportError(f"{origin} has schema {version!r}; this edition reads schema 1")
+    if version not in READABLE:
+        raise ReportError(f"{origin} has schema {version!r}; this edition reads {' and '.join(map(str, READABLE))}")
     try:
-        return Report.model_validate(body)
+        return Report.model_validate({**body, "schema": SCHEMA})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -30,7 +30,7 @@ def _properties(report: Report) -> dict[str, str]:
         "mesh": report.mesh.name,
         "version": report.mesh.version or "",
         "posture": report.run.posture,
-        "api": " ".join(f"{group}={version}" for group, version in sorted(report.run.api.items())),
+        "api": " ".join(f"{group}={','.join(few)}" for group, few in sorted(report.run.api.items())),
         "suite": report.suite.version,
         "complete": str(report.run.complete).lower(),
     }
@@ -40,6 +40,7 @@ def _case(scenario: Scenario) -> TestCase:
     name = scenario.nodeid.removeprefix("conformance/").removeprefix(f"{scenario.area}/")
     case = TestCase(_legal(name), classname=_legal(scenario.area), time=scenario.seconds or 0.0)
     pairs = [("requirement", one.id) for one in scenario.requirements]
+    pairs += [("version", f"{one.id} {one.version}") for one in scenario.requirements]
     properties = Properties()
     for key, value in [*pairs, ("verdict", scenario.verdict)]:
         properties.add_property(Property(_legal(key), _legal(value)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from smi_conformance.model.register import Register, Requirement
+from smi_conformance.model.versions import companions, served
 from smi_conformance.report.document import ProfileStatement, Row, Statement
 from smi_conformance.report.events import RunStarted
 from smi_conformance.report.verdicts import NOT_PASSED, OUTSIDE_THE_SCORE, Status
@@ -29,9 +30,29 @@ _REASONS: tuple[tuple[Status, str], ...] = (
 def statements(
     run: RunStarted, complete: bool, rows: Sequence[Row], register: Register
 ) -> tuple[ProfileStatement, ...]:
-    """One statement per certification profile of the register."""
-    profiles = (_Profile(name, frozenset(keys), run, rows, register) for name, keys in register.profiles.items())
-    return tuple(profile.statement(_whole_run(run, complete)) for profile in profiles)
+    """One statement per certification profile of the register, at each version of its main group."""
+    reasons = _whole_run(run, complete)
+    entries = {name: _core(register, frozenset(keys)) for name, keys in register.profiles.items()}
+    return tuple(
+        _Profile(name, frozenset(register.profiles[name]), entries[name], versions, run, rows).statement(reasons)
+        for name in register.profiles
+        for versions in _versions(entries[name], run)
+    )
+
+
+def _core(register: Register, features: frozenset[str]) -> list[Requirement]:
+    """The core musts of a profile."""
+    entries = (entry for entry in register.requirements if entry.feature in features)
+    return [entry for entry in entries if entry.core and entry.level == "must"]
+
+
+def _versions(entries: Sequence[Requirement], run: RunStarted) -> list[dict[str, str]]:
+    """The versions that a profile is stated at: each one of its main group, with those that go with it."""
+    groups = list(dict.fromkeys(entry.group for entry in entries))
+    main = next((group for group in groups if group != "specs"), "specs")
+    there = served((crd.name, crd.versions) for crd in run.cluster.crds)
+    sets = [companions(main, version, there) for version in run.api.get(main, ())] or [{}]
+    return [{group: one[group] for group in groups if group in one} for one in sets]
 
 
 @dataclass(frozen=True)
@@ -40,9 +61,10 @@ class _Profile:
 
     name: str
     features: frozenset[str]
+    core_musts: Sequence[Requirement]
+    versions: dict[str, str]
     run: RunStarted
     rows: Sequence[Row]
-    register: Register
 
     def statement(self, reasons: Sequence[str]) -> ProfileStatement:
         """What may be said; `reasons` are those that hold for every profile of the run."""
@@ -56,7 +78,7 @@ class _Profile:
             why.append("no settled core requirement is in force at these versions")
         return ProfileStatement(
             name=self.name,
-            versions={group: self.run.api[group] for group in self.groups if group in self.run.api},
+            versions=self.versions,
             features=tuple(sorted(self.features)),
             statement=self._word(why),
             required=len(self.scored) + len(unseen),
@@ -67,7 +89,8 @@ class _Profile:
 
     @cached_property
     def core(self) -> list[Row]:
-        return [row for row in self.rows if row.feature in self.features and row.core and row.level == "must"]
+        own = (row for row in self.rows if row.feature in self.features and row.core and row.level == "must")
+        return [row for row in own if self.versions.get(row.group, row.version) == row.version]
 
     @cached_property
     def scored(self) -> list[Row]:
@@ -76,33 +99,36 @@ class _Profile:
     @property
     def entries(self) -> list[Requirement]:
         """Settled core musts of the profile."""
-        entries = (entry for entry in self.register.requirements if entry.feature in self.features)
-        return [entry for entry in entries if entry.core and entry.level == "must" and not self._tentative(entry)]
+        return [entry for entry in self.core_musts if not self._tentative(entry)]
 
     @property
     def groups(self) -> list[str]:
-        return list(dict.fromkeys(entry.group for entry in self.entries))
+        return list(dict.fromkeys(entry.group for entry in self.core_musts))
 
     @property
     def unseen(self) -> list[str]:
         """Entries in force at the versions under test that got no row."""
-        seen = {row.requirement for row in self.rows}
+        seen = {row.requirement for row in self.core}
         missing = (entry for entry in self.entries if entry.id not in seen)
-        return [entry.id for entry in missing if self.run.api.get(entry.group) in entry.versions]
+        return [entry.id for entry in missing if self.versions.get(entry.group) in entry.versions]
 
     def _tentative(self, entry: Requirement) -> bool:
-        return entry.tentative(self.run.api.get(entry.group, entry.versions[-1]))
+        return entry.tentative(self.versions.get(entry.group, entry.versions[-1]))
 
     def _word(self, reasons: Sequence[str]) -> Statement:
         declared = self.run.mesh.features
         # The api features of a group are in all of its profiles: what tells them apart are the others.
         own = {key for key in self.features if not key.endswith(".api")} or self.features
         declined = all(key in declared and declared[key].claim == "none" for key in own)
-        if declined or not set(self.groups) <= set(self.run.mesh.claims):
+        if declined or not all(self._claimed(group) for group in self.groups):
             return "not-claimed"
         if any(row.verdict in NOT_PASSED for row in self.scored):
             return "not-conformant"
         return "undecided" if reasons else "conformant"
+
+    def _claimed(self, group: str) -> bool:
+        claims = self.run.mesh.claims.get(group, ())
+        return self.versions[group] in claims if group in self.versions else bool(claims)
 
 
 def _whole_run(run: RunStarted, complete: bool) -> list[str]:

@@ -43,7 +43,11 @@ def build_from(directory: Path, register: Register | None = None) -> Report:
 
 def read(directory: Path) -> Report:
     """The report.json of a directory. Raises ReportError."""
-    path = directory / "report.json"
+    return read_file(directory / "report.json")
+
+
+def read_file(path: Path) -> Report:
+    """A report.json. Raises ReportError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from smi_conformance.report.build import AREAS, GROUNDS, LEVELS
+from smi_conformance.report.build import GROUNDS, LEVELS
 from smi_conformance.report.document import Count, Report, Row, Scenario
 from smi_conformance.report.events import Bound, Evidence, Look
+from smi_conformance.report.rows import AREAS
 from smi_conformance.report.verdicts import WORDS, Status
 from smi_conformance.report.words import tally
 
@@ -90,6 +91,17 @@ class Change:
     slowest: float | None
 
 
+@dataclass(frozen=True)
+class During:
+    """Requests of one steady client while something changed."""
+
+    scenario: Scenario
+    title: str
+    sent: int
+    lost: int
+    misrouted: str
+
+
 def areas(report: Report) -> list[Area]:
     """The judged rows by area; what this edition does not cover is listed elsewhere."""
     scenarios: dict[str, list[Scenario]] = {}
@@ -162,6 +174,28 @@ def changes(scenarios: Iterable[Scenario]) -> list[Change]:
     return [_change(name, times) for name, times in sorted(found.items())]
 
 
+def during(scenarios: Iterable[Scenario]) -> list[During]:
+    """What became of requests that were sent while something changed; told, not judged."""
+    told = ((scenario, one) for scenario in scenarios for one in scenario.evidence if one.kind == "told")
+    return [_during(scenario, one) for scenario, one in told if _outcomes(one)]
+
+
+def _during(scenario: Scenario, evidence: Evidence) -> During:
+    counts = _outcomes(evidence)
+    sent = sum(counts.values())
+    return During(scenario, evidence.title, sent, sent - counts.get("answer", 0), _misrouted(evidence))
+
+
+def _outcomes(evidence: Evidence) -> dict[str, int]:
+    value = evidence.numbers.get("outcomes")
+    return {name: count for name, count in value.items() if isinstance(count, int)} if isinstance(value, dict) else {}
+
+
+def _misrouted(evidence: Evidence) -> str:
+    value = evidence.numbers.get("misrouted")
+    return str(value) if isinstance(value, int) else "-"
+
+
 def overall(changes: Sequence[Change], scenarios: Iterable[Scenario]) -> list[Change]:
     """All changes together, where there is more than one kind."""
     times = [(one.first_effect, one.stable) for scenario in scenarios for one in scenario.propagation]
@@ -195,7 +229,8 @@ def reach(report: Report) -> tuple[float, float] | None:
 
 def label(row: Row) -> str:
     """The word of a row's verdict; an entry of level may is reported, not passed."""
-    return "reported" if row.level == "may" and row.verdict == "pass" else WORDS[row.verdict].label
+    told = row.level == "may" and row.verdict in ("pass", "tentative-pass")
+    return "reported" if told else WORDS[row.verdict].label
 
 
 def clause_link(row: Row, commit: str | None) -> str | None:
@@ -208,11 +243,14 @@ def clause_link(row: Row, commit: str | None) -> str | None:
 def _entry(row: Row, scenarios: Mapping[str, Sequence[Scenario]]) -> Entry:
     own = tuple(scenario for nodeid in row.scenarios for scenario in scenarios.get(nodeid, ()))
     words = (row.requirement, row.version, row.level, row.ground, row.feature, label(row), row.statement)
-    text = " ".join([*words, row.reason or "", *(s.title for s in own)]).lower()
+    readings = (one.id for one in row.readings)
+    text = " ".join([*words, row.reason or "", *readings, *(s.title for s in own)]).lower()
     return Entry(row, f"{row.requirement}-{row.version}", label(row), own, _because(row), text)
 
 
 def _because(row: Row) -> str | None:
+    if row.readings:
+        return "; ".join(one.meaning for one in row.readings)
     told = row.level == "may" or row.verdict not in ("pass", "fail", "tentative-pass", "tentative-fail")
     short = row.reason is not None and len(row.reason) <= 160 and "\n" not in row.reason
     return row.reason if told and short else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from smi_conformance.report.document import ProfileStatement, Report, Row
 from smi_conformance.report.verdicts import WORDS, Status
@@ -41,9 +41,11 @@ def tally_text(counts: dict[Status, int]) -> str:
 def shown(report: Report) -> str:
     """What the run showed, as a clause."""
     judged = [row for row in report.rows if row.verdict not in ("not-covered", "not-run")]
-    count = plural(len(judged), "requirement")
+    entries = len({row.requirement for row in judged})
+    count = plural(entries, "requirement") + (f", {len(judged)} with their versions," if len(judged) > entries else "")
     found = tally_text(tally(judged))
-    return f"{count} judged on {subject(report)} at posture {report.run.posture}" + (f": {found}" if judged else "")
+    posture = "in both postures" if report.run.posture == "both" else f"at posture {report.run.posture}"
+    return f"{count} judged on {subject(report)} {posture}" + (f": {found}" if judged else "")
 
 
 def not_shown(report: Report) -> str:
@@ -69,7 +71,8 @@ def conclusion(report: Report) -> str:
 
 def closing(report: Report, where: str) -> str:
     """One sentence: what was shown, what not, and where the report lies."""
-    early = "" if report.run.complete else "The run ended early, with "
+    why = f" ({report.run.stopped})" if report.run.stopped else ""
+    early = "" if report.run.complete else f"The run ended early{why}, with "
     return f"{early}{shown(report)}; {not_shown(report)}; {conclusion(report)}; the report is {where}"
 
 
@@ -133,6 +136,7 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def versions(api: dict[str, str]) -> Sequence[str]:
-    """As ("access v1alpha3", "split v1alpha4")."""
-    return [f"{group} {version}" for group, version in api.items()]
+def versions(api: Mapping[str, str | Sequence[str]]) -> Sequence[str]:
+    """As ("access v1alpha2, v1alpha3", "split v1alpha4")."""
+    listed = {group: [few] if isinstance(few, str) else few for group, few in api.items()}
+    return [f"{group} {', '.join(few)}" for group, few in listed.items() if few]

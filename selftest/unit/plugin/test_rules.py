@@ -67,6 +67,13 @@ def test_exit_codes(verdicts: list[Verdict], interrupted: bool, broken: bool, co
     assert exit_status(verdicts, interrupted=interrupted, broken=broken) == code
 
 
+def test_what_a_run_had_no_time_for_did_not_pass() -> None:
+    """Also when it had time for nothing; an error and an interrupt still say more."""
+    for verdicts, code in (([Verdict.PASS], 1), ([], 1), ([Verdict.ERROR], 3)):
+        assert exit_status(verdicts, interrupted=False, broken=False, out_of_time=True) == code
+    assert exit_status([], interrupted=True, broken=False, out_of_time=True) == 130
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [
@@ -75,11 +82,12 @@ def test_exit_codes(verdicts: list[Verdict], interrupted: bool, broken: bool, co
         (RunOptions(requirements=("TA-99*",)), "TA-99"),
         (RunOptions(posture="open"), "posture"),
         (RunOptions(rigor="lax"), "rigor"),
-        (RunOptions(api={"access": "v1alpha1"}), "access=v1alpha3"),
-        (RunOptions(api={"metrics": "v1alpha1"}), "API group"),
+        (RunOptions(api=("access=v9",)), "access has v1alpha1"),
+        (RunOptions(api=("metrics=v1alpha1",)), "groups: access"),
         (RunOptions(faults=("TA-050/none-such",)), "last-policy-wins"),
         (RunOptions(mesh="none", faults=("TA-050/last-policy-wins",)), "no fault switch"),
         (RunOptions(deadlines={"polcy": 3}), "policy"),
+        (RunOptions(max_time=0), "--max-time takes seconds above 0"),
         (RunOptions(deadlines={"policy": -1}), "above 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -130,3 +138,4 @@ def test_reproduce_command_repeats_the_run() -> None:
         "smi-conformance run --mesh reference --cluster embedded --posture deny --rigor standard --seed 7 "
         "--requirement 'SP-0*' --deadline split=60"
     )
+    assert "--api all --api split=v1alpha2" in RunOptions(api=("all", "split=v1alpha2")).command

@@ -146,13 +146,14 @@ def denied(title: str, *, attempts: int, arrived: int, client: str) -> EventData
 def finished(nodeid: str, title: str, verdicts: dict[str, str], **more: Any) -> EventData:
     """A scenario-finished event; `verdicts` maps requirement ids to verdicts."""
     versions = {"access": "v1alpha3", "specs": "v1alpha4", "split": "v1alpha4"}
-    groups = {"TA": "access", "HR": "specs", "TR": "specs", "SP": "split"}
+    groups = {"TA": "access", "TS": "specs", "SP": "split"}
     api = {
         "API-010": "access",
         "API-012": "access",
         "API-020": "specs",
         "API-030": "split",
         "API-060": "access",
+        "API-075": "specs",
     }
     rows = [
         {
