@@ -6,20 +6,19 @@ from fixtures.cast import Actors, Server
 from fixtures.policy import ALL_HTTP, Policy, tcp
 from smi_conformance.plugin import requirement
 
-NO_HTTP2 = "the workload speaks HTTP/1.1 only in this version"
 
-
-@requirement("TA-010", omits={"HTTP/2": NO_HTTP2})
+@requirement("TA-010")
 def test_http_is_denied_without_a_target(server: Server, policy: Policy, clients: Actors) -> None:
     """HTTP requests to a workload in the mesh are denied as long as no TrafficTarget names its identity."""
     call = server.at.get("/")
-    clients.a.cannot(call, call.kept())
+    every_way = [call, call.kept(), call.http2(), call.http2().kept()]
+    clients.a.cannot(*every_way)
     clients.x.cannot(call)
 
     grant = policy.allow(clients.a, server, ALL_HTTP)
-    clients.a.can(call)
+    clients.a.can(call, call.http2())
     grant.withdraw()
-    clients.a.cannot(call, call.kept())
+    clients.a.cannot(*every_way)
     clients.x.cannot(call)
 
     server.restart()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from conformance.access.test_default_deny import NO_HTTP2
 from fixtures.cast import Actors, Cast, Lease, Server
 from fixtures.policy import Policy, http
 from smi_conformance.plugin import requirement
 
 
-@requirement("TA-020", omits={"HTTP/2": NO_HTTP2})
+@requirement("TA-020")
 def test_listed_source_is_admitted(lease: Lease, policy: Policy, clients: Actors) -> None:
     """A pod whose identity is among the sources may call the destination on a route of the TrafficTarget."""
     server = lease.pair()
     policy.allow(clients.a, server, http("/data", "GET"))
 
-    admitted = clients.a.can(server.at.get("/data"), on_every_pod=True)
-    clients.z.cannot(server.at.get("/data"), beside=admitted)
+    call = server.at.get("/data")
+    admitted = clients.a.can(call, call.http2(), on_every_pod=True)
+    clients.z.cannot(call, call.http2(), beside=admitted)
 
 
 @requirement("TA-021")
@@ -50,12 +50,12 @@ def test_denied_requests_never_reach_the_server(server: Server, policy: Policy, 
     clients.outsider.cannot(small, large, beside=admitted)
 
 
-@requirement("TA-041", omits={"plain HTTP/2": NO_HTTP2})
+@requirement("TA-041")
 def test_client_outside_the_mesh_is_denied(server: Server, policy: Policy, clients: Actors, cast: Cast) -> None:
     """A client outside the mesh, without proven identity, is denied by a destination that admits listed sources."""
     policy.allow(clients.a, server, http("/data", "GET"))
 
     admitted = clients.a.can(server.at.get("/data"))
     clients.outsider.can(cast.destination("outsider").get("/data"))
-    by_address = server.at.at(server.at.pods[0]).get("/data")
-    clients.outsider.cannot(server.at.get("/data"), by_address, beside=admitted)
+    by_name, by_address = server.at.get("/data"), server.at.at(server.at.pods[0]).get("/data")
+    clients.outsider.cannot(by_name, by_address, by_name.http2(), by_address.http2(), beside=admitted)

@@ -21,6 +21,7 @@ class Deadlines:
 
     ready: float = _seconds(120, "a pod, created until ready")
     policy: float = _seconds(30, "a TrafficTarget or a route, applied until it has effect at every client")
+    stale: float = _seconds(5, "what a change takes away, since what the same change brings has effect")
     split: float = _seconds(30, "a TrafficSplit, applied until it has effect at every client")
     endpoints: float = _seconds(30, "a change of pods or Services, until clients are routed by it")
     metrics: float = _seconds(90, "traffic, sent until the metrics API shows it")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from smi_conformance.judge.verdict import EvidenceLost, HarnessError
@@ -23,7 +24,9 @@ class Step:
 
     `timeout` is in seconds per request, `rate` in requests per second, `body` and `padding` in bytes.
     `connection` is new (one per request) or kept (one per lane); `pool` names kept connections that outlive
-    the step. `greeting` makes a TCP client wait for the server's greeting.
+    the step. `greeting` makes a TCP client wait for the server's greeting; `ahead` is the path of a GET that goes
+    before each HTTP/1.1 request in the same packet. `due` are headers that the server has to
+    have seen: name, and a regular expression for the whole value; otherwise the answer counts as altered.
     """
 
     protocol: str
@@ -44,6 +47,8 @@ class Step:
     chunked: bool = False
     padding: int = 0
     greeting: bool = False
+    due: tuple[tuple[str, str], ...] = ()
+    ahead: str = ""
 
     @property
     def ids(self) -> list[str]:
@@ -54,15 +59,15 @@ class Step:
         """Only what differs from the default, as the agent takes it."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         changed = {one.name: values[one.name] for one in fields(self) if values[one.name] != one.default}
-        if self.headers:
-            changed["headers"] = [list(pair) for pair in self.headers]
+        for name in changed.keys() & {"headers", "due"}:
+            changed[name] = [list(pair) for pair in values[name]]
         return changed
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> Step:
         """The inverse of `to_json`."""
-        headers = tuple((name, value) for name, value in source.get("headers", []))
-        return cls(**{**source, "headers": headers})
+        pairs = {name: tuple((one, other) for one, other in source.get(name, [])) for name in ("headers", "due")}
+        return cls(**{**source, **pairs})
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Reply:
 
     def to_json(self) -> list[Any]:
         """As the agent gives it."""
-        return [getattr(self, one.name) for one in fields(self)]
+        return list(_reply_values(self))
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,12 @@ class Arrival:
 
     def to_json(self) -> list[Any]:
         """As the echo server gives it."""
-        return [getattr(self, one.name) for one in fields(self)]
+        return list(_arrival_values(self))
+
+
+# There are many thousands of them in a run, and asking for the fields of a class each time takes longest.
+_reply_values = attrgetter(*(one.name for one in fields(Reply)))
+_arrival_values = attrgetter(*(one.name for one in fields(Arrival)))
 
 
 @dataclass(frozen=True)
