@@ -13,4 +13,5 @@ pytest_plugins = [
     "fixtures.readings",
     "fixtures.rights",
     "fixtures.split",
+    "fixtures.metrics",
 ]

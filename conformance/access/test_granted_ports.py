@@ -41,7 +41,8 @@ def test_destination_port_limits(server: Server, policy: Policy, clients: Actors
 def test_no_destination_port_means_every_port(server: Server, policy: Policy, clients: Actors) -> None:
     """Without destination.port the grant holds on every port of the destination."""
     calls = [server.at.on(port).get("/one") for port in (8080, 8081)]
-    policy.allow(clients.a, server, http("/one", "GET"))
+    group = policy.group(server, http("/one", "GET"))
+    policy.offered(policy.draft(clients.a, server, group), server.account[1])
 
     clients.z.cannot(*calls, beside=clients.a.can(*calls))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.cast import Actors, Lease, Server
+from fixtures.forgeries import forged
 from fixtures.policy import ALL_HTTP, Policy, http
 from fixtures.readings import Readings
 from fixtures.stage import Stage
@@ -58,24 +59,10 @@ def test_no_account_is_the_default_one(
 def test_forged_headers_give_no_identity(server: Server, policy: Policy, clients: Actors) -> None:
     """What a client writes into its own request cannot give it another identity."""
     policy.allow(clients.a, server, http("/data", "GET"))
-    name, namespace = clients.a.account
-    spiffe = f"spiffe://cluster.local/ns/{namespace}/sa/{name}"
-    linkerd = f"{name}.{namespace}.serviceaccount.identity.linkerd.cluster.local"
-    forged = {
-        "x-forwarded-for": clients.a.pod.ip,
-        "x-real-ip": clients.a.pod.ip,
-        "forwarded": f"for={clients.a.pod.ip}",
-        "x-forwarded-client-cert": f"By={spiffe};URI={spiffe}",
-        "l5d-client-id": linkerd,
-        "x-envoy-peer-metadata-id": f"sidecar~{clients.a.pod.ip}~{clients.a.pod.name}.{namespace}~{namespace}.svc",
-        "x-envoy-external-address": clients.a.pod.ip,
-        "x-envoy-internal": "true",
-    }
 
     admitted = clients.a.can(server.at.get("/data"))
-    alone = [server.at.get("/data", [pair]) for pair in forged.items()]
-    as_client = server.at.get("/data").with_host(f"{clients.a.name}.{namespace}")
-    clients.z.cannot(*alone, server.at.get("/data", list(forged.items())), as_client, beside=admitted)
+    as_client = server.at.get("/data").with_host(f"{clients.a.name}.{clients.a.pod.namespace}")
+    clients.z.cannot(*(server.at.get("/data", headers) for headers in forged(clients.a)), as_client, beside=admitted)
 
 
 @requirement("TA-036")

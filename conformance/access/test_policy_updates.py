@@ -5,6 +5,7 @@ from __future__ import annotations
 from fixtures.cast import Actors, Lease, Server
 from fixtures.passing import Passing
 from fixtures.policy import Policy, http
+from fixtures.services import Services
 from fixtures.stage import Stage
 from smi_conformance.plugin import requirement
 
@@ -58,9 +59,9 @@ def test_grant_ends_with_its_namespace(policy: Policy, clients: Actors, passing:
 @requirement("TA-122")
 def test_update_replaces_the_grant(server: Server, policy: Policy, clients: Actors) -> None:
     """Updating a TrafficTarget replaces its grant, both what is added and what is taken away, without restarts."""
-    pods, other = server.at.pods, server.at.get("/other")
-    one, two, three = (server.at.get(path) for path in ("/one", "/two", "/three"))
-    groups = [policy.group(server, http(path, "GET")) for path in ("/one", "/two", "/three")]
+    pods, paths = server.at.pods, ("/one", "/two", "/three")
+    one, two, three, other = (server.at.get(path) for path in (*paths, "/other"))
+    groups = [policy.group(server, http(path, "GET")) for path in paths]
     policy.allow(clients.b, server, http("/other", "GET"))
     target = policy.target(clients.a, server, groups[0], groups[1])
     clients.b.can(other)
@@ -77,17 +78,17 @@ def test_update_replaces_the_grant(server: Server, policy: Policy, clients: Acto
 
 
 @requirement("TA-124", schedule="fresh")
-def test_starting_pods_admit_nobody_unlisted(policy: Policy, clients: Actors, stage: Stage) -> None:
+def test_starting_pods_admit_nobody_unlisted(policy: Policy, clients: Actors, stage: Stage, services: Services) -> None:
     """A destination pod that has just started admits no unlisted client before its proxy has received policy."""
     server = stage.server()
-    call = server.at.get("/")
+    early = services.over(server, unready=True).get("/")
     policy.allow(clients.a, server, http("/", "GET"))
-    clients.a.can(call)
+    clients.a.can(server.at.get("/"))
 
-    with clients.z.never(call) as z, clients.outsider.never(call) as outsider:
+    with clients.z.never(early) as z, clients.outsider.never(early) as outsider:
+        server.restart()
         for size in (1, 0, 1, 0, 1):
             stage.scale(server, size)
-            server.restart()
             z.looks_at(server)
             outsider.looks_at(server)
     clients.a.can(server.at.get("/"))

@@ -29,9 +29,9 @@ def test_only_listed_sources_open_connections(server: Server, policy: Policy, cl
     policy.allow(clients.a, server, tcp(7000, 7100))
 
     admitted = clients.a.can(raw, banner)
-    clients.z.cannot(raw, banner, beside=admitted)
+    clients.z.cannot(raw, beside=admitted)
     clients.z.hears_nothing(banner, beside=admitted)
-    clients.outsider.cannot(raw, by_address, banner, beside=admitted)
+    clients.outsider.cannot(raw, by_address, beside=admitted)
     clients.outsider.hears_nothing(banner, beside=admitted)
 
 

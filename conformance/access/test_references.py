@@ -31,28 +31,27 @@ def test_edited_group_changes_the_grant(lease: Lease, policy: Policy, clients: A
     group = policy.group(server, match("m", "/one", "GET"))
     policy.target(clients.a, server, group)
     policy.target(clients.b, other, group)
-    a_one, a_two, b_one, b_two = (s.at.get(path) for s in (server, other) for path in ("/one", "/two"))
-    clients.a.can(a_one)
-    clients.b.can(b_one)
+    a, b = ([place.at.get(path) for path in ("/one", "/two")] for place in (server, other))
+    clients.a.can(a[0])
+    clients.b.can(b[0])
 
     group.with_matches(match("m", "/two", "GET"))
-    clients.a.cannot(a_one, beside=clients.a.can(a_two), at_once=True)
-    clients.b.cannot(b_one, beside=clients.b.can(b_two), at_once=True)
+    clients.a.cannot(a[0], beside=clients.a.can(a[1]), at_once=True)
+    clients.b.cannot(b[0], beside=clients.b.can(b[1]), at_once=True)
     group.withdraw()
-    clients.a.cannot(a_one, a_two)
-    clients.b.cannot(b_one, b_two)
+    clients.a.cannot(*a)
+    clients.b.cannot(*b)
     group.returns()
-    clients.a.can(a_two)
-    clients.b.can(b_two)
+    clients.a.can(a[1])
+    clients.b.can(b[1])
 
 
 @requirement("TA-099")
 def test_late_routes_are_picked_up(lease: Lease, policy: Policy, clients: Actors) -> None:
     """A rule starts to grant once its missing route object or match appears."""
     server, other = lease.servers(2)
-    late = policy.group(server, ONE)
+    late, group = policy.group(server, ONE), policy.group(other, ONE)
     late.withdraw()
-    group = policy.group(other, ONE)
     policy.target(clients.a, server, late)
     policy.target(clients.a, other, group.rule("two"))
     clients.a.cannot(server.at.get("/one"))
@@ -62,10 +61,19 @@ def test_late_routes_are_picked_up(lease: Lease, policy: Policy, clients: Actors
     group.with_matches(ONE, TWO)
     clients.a.cannot(server.at.get("/two"), beside=clients.a.can(server.at.get("/one")))
     clients.a.cannot(other.at.get("/one"), beside=clients.a.can(other.at.get("/two")))
-    late.withdraw()
-    clients.a.cannot(server.at.get("/one"))
-    late.returns()
-    clients.a.can(server.at.get("/one"))
+
+
+@requirement("TA-099")
+def test_recreated_group_is_picked_up(server: Server, policy: Policy, clients: Actors) -> None:
+    """A rule grants again once its route group has been deleted and created anew."""
+    one, group = server.at.get("/one"), policy.group(server, ONE)
+    policy.target(clients.a, server, group)
+    clients.a.can(one)
+    group.withdraw()
+    clients.a.cannot(one)
+
+    group.returns()
+    clients.a.can(one)
 
 
 @requirement("TA-105")

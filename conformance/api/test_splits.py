@@ -35,11 +35,11 @@ def test_other_weight_is_never_applied_as_another_number(split: Splitter, client
     offers = zip(roots, NO_WHOLE_NUMBERS, strict=True)
     _ = [api.object(root.ref).is_offered("backends.0.weight", weight) for root, weight in offers]
     clients.a.follows(split.across((1000, 1)), rough=True)
-    _ = [clients.a.sample(root).follows() for root in roots]
+    _ = [clients.a.sample(root, rough=True).follows() for root in roots]
 
 
 @requirement("API-082")
-@pytest.mark.parametrize("weight", [1, "1", "500m", "0m", "1500m"])
+@pytest.mark.parametrize("weight", [1, "1", "500m", "0m", "1500m"], ids=repr)
 def test_quantities_are_taken(api: Api, weight: int | str) -> None:
     """v1alpha1 weights are Kubernetes quantities, accepted both as numbers and as strings with the milli suffix."""
     stored = api.draft(Split("nothing", (Backend("nobody", weight),))).is_taken()
@@ -105,7 +105,7 @@ def test_nonsense_disturbs_no_other_split(split: Splitter, clients: Actors, api:
     lists = [tuple(Backend(backend, weight) for weight in weights) for weights in NONSENSE]
     bad = [api.draft(Split(split.unsplit().service.name, backends)).is_offered() for backends in lists]
     clients.a.follows(split.across((90, 10)), rough=True)
-    clients.a.sample(root).follows()
+    clients.a.sample(root, rough=True).follows()
     root = root.reweighted((25, 75))
     clients.a.follows(root)
     for one in bad:
@@ -136,4 +136,4 @@ def test_other_weight_stops_no_other_split(split: Splitter, clients: Actors, api
     for one in bad:
         one.deleted()
     clients.a.follows(split.across((90, 10)), rough=True)
-    clients.a.sample(root).follows()
+    clients.a.sample(root, rough=True).follows()

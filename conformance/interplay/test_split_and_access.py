@@ -64,7 +64,7 @@ def test_routes_apply_to_split_requests(lease: Lease, splits: Splitter, policy: 
     policy.allow(clients.a, two, http("/ok", "GET"))
     ways = [root, root.at(one.name), root.at(two.name)]
 
-    clients.a.follows(root.asked(path="/ok"))
+    clients.a.follows(root.asked(path="/ok"), within=0.1)
     admitted = clients.a.can(*(way.asked(path="/ok").call for way in ways))
     clients.a.cannot(*(way.asked(path="/no").call for way in ways), beside=admitted)
     clients.a.cannot(*(way.asked(path="/ok", method="POST").call for way in ways), beside=admitted)

@@ -59,7 +59,7 @@ def test_path_is_a_true_regular_expression(server: Server, policy: Policy, clien
     policy.allow(clients.b, server, http(".*", "GET"))
 
     matching = ("/v1/items/7", "/v2/carts/42", "/log/", "/leg/abc")
-    failing = ("/v3/items/7", "/v1/users/7", "/v1/items/x", "/v", "/lg/", "/v[12]/(items|carts)/[0-9]+")
+    failing = ("/v3/items/7", "/v1/users/7", "/v1/items/x", "/v", "/lg/")
     admitted = clients.a.can(*(server.at.get(path) for path in matching))
     clients.a.cannot(*(server.at.get(path) for path in failing), beside=admitted)
     clients.b.can(*(server.at.get(path) for path in ("/", *matching, *failing)))

@@ -40,8 +40,9 @@ def test_routes_alone_redirect_nothing(split: Splitter, clients: Actors, api: Ap
 
     idle = api.idle_routes(PART, root.service.name, root.backend("v1").name, unsplit.service.name)
     root = root.reweighted((70, 30))
+    clients.a.follows(root)
     for path in ("/", "/part"):
-        clients.a.follows(root.asked(path=path))
+        clients.a.follows(root.asked(path=path), rough=True)
         clients.a.finds(unsplit.asked(path=path), *EVERY)
 
     idle.withdraw()

@@ -14,6 +14,7 @@ FIREFOX, CANARY = header("user-agent", ".*Firefox.*"), header("x-canary", "on.*"
 @requirement("SP-085", schedule="poison")
 def test_root_as_its_own_backend(split: Splitter, clients: Actors, readings: Readings) -> None:
     """A split that lists its own root as a backend may be refused, ignored or applied."""
+    clients.a.converges_on(split.onto(v1=100))
     web = split.service("odd")
     root = split.offer(web, own=(web, 900), v2=100)
 
@@ -42,6 +43,7 @@ def test_two_splits_on_one_root(split: Splitter, clients: Actors, readings: Read
     """Two splits on one root may be refused, merged, or resolved to one of them."""
     first = split.onto(v1=100)
     clients.a.follows(first)
+    clients.b.converges_on(first)
     second = split.offer(first.service, name=f"{first.name}-2", v2=100)
 
     seen = {clients.a.places(first), clients.b.places(first)}
@@ -56,12 +58,15 @@ def test_two_splits_on_one_root(split: Splitter, clients: Actors, readings: Read
 def test_two_splits_with_disjoint_matches(split: Splitter, clients: Actors, readings: Readings) -> None:
     """Two splits on one root with disjoint matches may be refused, merged, or resolved to one of them."""
     first = split.onto(v1=100, matches=[split.group(FIREFOX)])
-    second = split.offer(first.service, name=f"{first.name}-2", matches=[split.group(CANARY)], v2=100)
     firefox, canary = first.asked(headers=[("user-agent", "Firefox")]), first.asked(headers=[("x-canary", "on")])
+    clients.a.follows(firefox)
+    clients.b.converges_on(firefox)
+    second = split.offer(first.service, name=f"{first.name}-2", matches=[split.group(CANARY)], v2=100)
 
     places = clients.a.places(firefox), clients.a.places(canary)
     again = clients.b.places(firefox), clients.b.places(canary)
-    readings.report(_reading_of_segments(second.stands, places, again), f"Firefox and canary: {places}")
+    told = " and ".join(", ".join(sorted(one)) for one in places)
+    readings.report(_reading_of_segments(second.stands, places, again), f"Firefox and canary: {told}")
 
 
 @requirement("SP-088", schedule="poison")
@@ -79,6 +84,7 @@ def test_mutual_splits_make_no_loop(split: Splitter, clients: Actors) -> None:
     """Two splits that point at each other make no request loop or fail."""
     odd, even = split.service("odd"), split.service("even")
     there, back = split.offer(odd, even=(even, 100)), split.offer(even, odd=(odd, 100))
+    clients.a.follows(split.across((80, 20)), rough=True)
 
     clients.a.can(there.call, there.call.kept())
     clients.a.can(back.call, back.call.kept())

@@ -19,15 +19,16 @@ AS_FIREFOX, AS_CHROME = user_agents("Mozilla Firefox/1"), user_agents("Chrome/1"
 AS_CANARY, COOKIE = [("x-canary", "on-1")], [("cookie", "beta=1")]
 
 
-@requirement("SP-070", omits={"Chrome requests": "judged by SP-071"})
+@requirement("SP-070")
 def test_matched_requests_are_split(split: Splitter, clients: Actors) -> None:
     """With matches, requests that satisfy the referenced route group go to the backends by weight."""
     root = split.onto(v1=0, v2=100, matches=[split.group(FIREFOX, CANARY)])
     clients.a.follows(root.asked(headers=AS_FIREFOX))
     clients.a.follows(root.asked(headers=AS_CANARY))
+    clients.a.finds(root.asked(headers=AS_CHROME), *ALL)
 
     root = root.reweighted((70, 30)).asked(headers=AS_FIREFOX)
-    clients.a.follows(root)
+    clients.a.follows(root, within=0.1)
     clients.a.follows(root.kept(), rough=True)
 
 
@@ -79,6 +80,8 @@ def test_missing_route_group_steers_nothing(split: Splitter, clients: Actors) ->
 
     beside = split.onto(split.service("odd"), v2=100, matches=[split.group(CANARY), missing])
     clients.a.finds(beside.asked(headers=AS_CHROME), "v1", "v3")
+    missing.returns()
+    clients.a.finds(alone.asked(headers=AS_FIREFOX), "v2")
 
 
 @requirement("SP-077")

@@ -71,7 +71,7 @@ def test_backends_with_the_port_share_everything(split: Splitter, clients: Actor
     clients.a.finds(root, "green")
 
     root = root.listing(blue=50, green=20, v3=30)
-    clients.a.follows(root.ignoring("blue"))
+    clients.a.follows(root.ignoring("blue"), within=0.1)
 
 
 @requirement("SP-056")
@@ -111,7 +111,7 @@ def test_target_port_may_be_a_name(split: Splitter, clients: Actors) -> None:
     blue, green = split.service("shade", {8080: "web"}), split.service("v2")
     root = split.onto(split.service("family"), blue=(blue, 60), green=(green, 40))
 
-    clients.a.follows(root).hits(blue=(8080, 8081), green=8080)
+    clients.a.follows(root, within=0.1).hits(blue=(8080, 8081), green=8080)
 
 
 @requirement("SP-061")

@@ -24,6 +24,7 @@ def test_clients_outside_see_the_plain_service(split: Splitter, clients: Actors)
 def test_without_a_split_all_versions_serve(split: Splitter, clients: Actors) -> None:
     """Without a split a service with several versions behind its selector serves from all of them."""
     root = split.unsplit(backends=ALL)
+    clients.a.follows(split.across((80, 20)), rough=True)
 
     clients.a.finds(root, *ALL)
     clients.b.finds(root, *ALL)

@@ -14,8 +14,10 @@ from selftest.proof.conftest import Run
 from selftest.proof.test_main_job import judged
 from smi_conformance.lab.cluster import Lab
 from smi_conformance.lab.mesh.faults import FAULTS
+from smi_conformance.lab.mesh.switchboard import versions_of
 from smi_conformance.locations import REGISTER, SUITE
 from smi_conformance.model.register import load_register
+from smi_conformance.model.versions import best
 
 PAGE = """# Faults, and what catches them
 
@@ -87,6 +89,13 @@ def test_page_is_up_to_date() -> None:
     assert (SUITE / "docs" / "faults.md").read_text() == page()
 
 
+def api_of(fault: str) -> str:
+    """The API version at which a fault shows: the stable one, unless fault or requirement are about others only."""
+    entry, _ = load_register(REGISTER).fault(fault)
+    at = versions_of(fault) or entry.versions
+    return f"{entry.group}={best(entry.group, at)}"
+
+
 def test_fault_is_caught(run: Run, lab: Lab, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mesh with this fault fails the requirement that the fault belongs to."""
     monkeypatch.setitem(os.environ, "KUBECONFIG", str(lab.kubeconfig))
@@ -94,7 +103,7 @@ def test_fault_is_caught(run: Run, lab: Lab, fault: str, monkeypatch: pytest.Mon
     rigor = "certify" if slug in NEEDS_CERTIFY else "standard"
     broken = run(
         "--cluster", "current", "--fault", fault, "--requirement", requirement, "--rigor", rigor,
-        "--deadline", "policy=4", "--deadline", "split=4", name="fault",
+        "--api", api_of(fault), "--deadline", "policy=4", "--deadline", "split=4", name="fault",
     )  # fmt: skip
     survives = fault in SURVIVORS
     assert broken.verdicts == {requirement: "pass" if survives else "fail"}, broken.output

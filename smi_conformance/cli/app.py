@@ -58,7 +58,7 @@ def root(
 @app.command(epilog=CODES)
 def doctor(
     cluster: Annotated[
-        str, typer.Option(help="Backend to check.", metavar="embedded|current", rich_help_panel=WHERE)
+        str, typer.Option(help="Backend to check.", metavar="embedded|current|model", rich_help_panel=WHERE)
     ] = "embedded",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -67,7 +67,7 @@ def doctor(
     from smi_conformance.cli import validate  # noqa: PLC0415
     from smi_conformance.cluster.doctor import checks  # noqa: PLC0415
 
-    validate.one_of("cluster", cluster, ("embedded", "current"))
+    validate.one_of("cluster", cluster, ("embedded", "current", "model"))
     found = 0
     for check in checks(cluster, kubeconfig, context):
         print(f"{'ok' if check.ok else 'problem':8} {check.name}: {check.found}", flush=True)

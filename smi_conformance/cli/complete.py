@@ -9,7 +9,7 @@ from contextlib import suppress
 def _offered(known: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
     def offer(incomplete: str) -> list[str]:
         with suppress(Exception):
-            return [name for name in known() if name.lower().startswith(incomplete.lower())]
+            return [name for name in known() if name.startswith(incomplete)]
         return []
 
     return offer

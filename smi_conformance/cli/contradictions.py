@@ -38,6 +38,7 @@ def markdown(register: Register, scenarios: Mapping[str, Sequence[str]]) -> str:
 
 
 def _section(entry: Requirement, scenarios: Sequence[str], commit: str) -> str:
+    functions = dict.fromkeys(name.partition("[")[0] for name in scenarios)
     link = f"https://github.com/servicemeshinterface/smi-spec/blob/{commit}/{entry.clause}"
     lines = [
         f"### {entry.id}",
@@ -48,7 +49,7 @@ def _section(entry: Requirement, scenarios: Sequence[str], commit: str) -> str:
         *([f"- the text and its readers: {entry.notes}"] if entry.notes else []),
         *_readings(entry),
         f"- what is tested: {entry.observe}",
-        f"- scenarios: {', '.join(f'`{name}`' for name in scenarios) or 'none'}",
+        f"- scenarios: {', '.join(f'`{name}`' for name in functions) or 'none'}",
     ]
     return "\n".join(lines) + "\n\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from kubernetes import client
@@ -42,8 +43,8 @@ class Check:
 
 def checks(cluster: str, kubeconfig: Path | None = None, context: str | None = None) -> Iterator[Check]:
     """The findings for a backend, cheapest first; ends early where nothing further can be known."""
-    if cluster == "embedded":
-        yield from _lab()
+    if cluster in ("embedded", "model"):
+        yield from _lab() if cluster == "embedded" else _model()
         return
     try:
         api = connect(kubeconfig, context)
@@ -76,6 +77,19 @@ def _lab() -> Iterator[Check]:
         yield Check("embedded lab", False, str(error), error.way_out)
         return
     yield Check("embedded lab", True, "namespaces, nf_tables and Envoy are there")
+
+
+def _model() -> Iterator[Check]:
+    found, remedy = (
+        "a cluster and a mesh inside this process: nothing else is needed",
+        "pip install 'smi-conformance[lab]'",
+    )
+    try:
+        import_module("smi_conformance.cluster.model.backend")  # stands on the optional extra
+    except ImportError as error:
+        yield Check("model", False, str(error), remedy)
+        return
+    yield Check("model", True, found)
 
 
 def _rights(api: client.ApiClient) -> Iterator[Check]:

@@ -79,10 +79,11 @@ def _parsed(name: str) -> list[Manifest]:
     return list(yaml.safe_load_all((CRDS / f"{name}.yaml").read_text()))
 
 
-def _written(definitions: Iterable[Manifest]) -> str:
+def as_yaml(definitions: Iterable[Manifest]) -> str:
+    """One document for each definition."""
     # Every definition by itself, for what two of them share would become a reference.
     return "---\n".join(yaml.safe_dump(definition, sort_keys=False) for definition in definitions)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(_written(every_version(BY_REFERENCE_MESH)))
+    sys.stdout.write(as_yaml(every_version(BY_REFERENCE_MESH)))

@@ -14,7 +14,7 @@ import yaml
 from smi_conformance.cluster.port import Cluster, ClusterError, Manifest, Ref
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.meshes import crds
-from smi_conformance.meshes.profile import Profile, Setting
+from smi_conformance.meshes.profile import Profile, ProfileError, Setting
 
 NAMESPACE = "smi-reference"
 STATUS = Ref("v1", "ConfigMap", "refmesh-status", NAMESPACE)
@@ -31,14 +31,21 @@ class UnknownFault(Exception):
 def faults_of(profile: Profile) -> dict[str, str]:
     """The fault switches that a mesh has: `ID/slug` to what it does. Only the reference mesh and the model have any."""
     if profile.installer == "model":
-        from smi_conformance.cluster.model.switchboard import faults  # noqa: PLC0415  # stands on the optional extra
-
-        return faults()
+        return _faults_of_model()
     if profile.installer != "reference":
         return {}
     from smi_conformance.lab.mesh.faults import FAULTS  # noqa: PLC0415  # the lab is an optional extra
 
     return dict(FAULTS)
+
+
+def _faults_of_model() -> dict[str, str]:
+    try:
+        from smi_conformance.cluster.model.switchboard import faults  # noqa: PLC0415  # stands on the optional extra
+
+        return faults()
+    except ImportError as error:
+        raise ProfileError(f"the model needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'") from error
 
 
 def install(cluster: Cluster, profile: Profile, progress: Progress) -> None:

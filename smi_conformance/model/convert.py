@@ -23,7 +23,7 @@ from smi_conformance.model.objects import (
     TcpRoute,
     TrafficTarget,
 )
-from smi_conformance.model.read import group_version, read
+from smi_conformance.model.read import Unreadable, group_version, read
 from smi_conformance.model.render import Manifest, Unrenderable, quantity, render
 from smi_conformance.model.versions import api_version, at_least
 
@@ -35,7 +35,10 @@ def convert(manifest: Manifest, version: str) -> Manifest:
     """The same object at another version of its group. Raises Unreadable; Unrenderable for what has no form there."""
     group, _ = group_version(manifest["apiVersion"])
     thing = meaning(manifest)
-    said = sayable(thing, group, version)
+    try:
+        said = sayable(thing, group, version)
+    except ValueError as error:
+        raise Unreadable(f"{manifest.get('kind')} makes no sense: {error}") from error
     lost = {one.name for one in fields(thing) if getattr(thing, one.name) != getattr(said, one.name)}
     kept = {name: value for name, value in asdict(thing).items() if name in lost}
     meta = manifest["metadata"]
@@ -50,8 +53,12 @@ def meaning(manifest: Manifest) -> SmiObject:
     for name, value in _kept(manifest).items():
         if name not in {one.name for one in fields(thing)}:
             continue
-        full = replace(thing, **{name: _typed(thing, name, value)})
-        if getattr(sayable(full, group, version), name) == getattr(thing, name):
+        try:
+            full = replace(thing, **{name: _typed(thing, name, value)})
+            said = sayable(full, group, version)
+        except (TypeError, ValueError, AttributeError, Unrenderable):
+            continue  # somebody has spoilt the annotation
+        if getattr(said, name) == getattr(thing, name):
             thing = full
     return thing
 

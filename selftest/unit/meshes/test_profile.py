@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from smi_conformance.cluster.model.switchboard import faults
 from smi_conformance.lab.mesh.faults import FAULTS
 from smi_conformance.locations import REGISTER
 from smi_conformance.meshes.install import faults_of
@@ -56,11 +57,11 @@ def test_bad_profiles_name_the_place(tmp_path: Path, text: str, word: str) -> No
 
 def test_unknown_name_lists_the_known_ones() -> None:
     """A typing error."""
-    with pytest.raises(ProfileError, match="known: none, reference"):
+    with pytest.raises(ProfileError, match="known: model, none, reference"):
         load("istoi")
 
 
-def test_only_the_reference_mesh_can_be_broken() -> None:
+def test_only_our_own_meshes_can_be_broken() -> None:
     """Fault switches belong to the mesh that has them."""
     switches = {profile.name: faults_of(profile) for profile in available()}
-    assert switches == {"none": {}, "reference": dict(FAULTS)}
+    assert switches == {"none": {}, "reference": dict(FAULTS), "model": faults()}

@@ -184,3 +184,21 @@ def test_requests_during_changes_are_told() -> None:
     page = html.render(report(judged("TA-010", "v1alpha3", evidence=[told], propagation=change)))
     assert "Requests during changes" in page
     assert "<td>100</td><td>3</td><td>2</td>" in page
+
+
+def test_an_unreleased_version_is_never_called_conformant() -> None:
+    """Its verdicts are tentative, and what is settled in the groups that go with it is not enough."""
+    everything = [judged(name, "v1alpha4", "tentative-pass") for name in ("TA-010", "TA-020")]
+    everything += [judged("TS-010", "v1alpha4")]
+    mesh = sample.started()["mesh"] | {"claims": {"access": "v1alpha4", "specs": "v1alpha4"}}
+    api = {"access": ["v1alpha4"], "specs": ["v1alpha4"]}
+    (found,) = report(*everything, mesh=mesh, api=api).profiles
+    assert (found.statement, found.tentative, found.reasons) == ("undecided", 2, ("access v1alpha4 is not released",))
+
+
+def test_a_profile_is_not_stated_where_nothing_of_its_own_is_in_force() -> None:
+    """There is no UDP before access v1alpha3."""
+    profile = {"ACCESS-UDP": frozenset({"access.api", "access.udp"})}
+    data = sample.parsed([sample.started(api={"access": ["v1alpha2", "v1alpha3"], "specs": ["v1alpha4"]})])
+    found = build(data, sample.register((), profile)).profiles
+    assert [one.versions for one in found] == [{"access": "v1alpha3", "specs": "v1alpha4"}]

@@ -18,10 +18,10 @@ each run. Several decorators with one name act at several steps. `luck` of a req
 
 MANIFEST    (manifest) -> manifest or None. Objects as the controller reads them; None: it never sees this one.
             `kind="TrafficTarget"` and `versions=("v1alpha1",)` limit it to such manifests; without, it gets all,
-            pods and Services too. The manifest is a copy and may be changed.
+            pods and Services too. Called once for each change of an object; the manifest is a copy to be changed:
                 @fault("TA-080/port-lost", "destination.port is lost", MANIFEST, kind="TrafficTarget")
                 def port_lost(manifest: Manifest) -> Manifest:
-                    destination_of(manifest).pop("port", None)
+                    fields_of(manifest)["destination"].pop("port", None)
                     return manifest
 WORLD       (world) -> World. All that the mesh knows, once for each change of it: most controller faults.
 VIEW        (world, pod) -> World. What one pod's proxy knows: of a client for choices, of a server for admission.
@@ -32,7 +32,8 @@ ADMISSION   (inner, world, request, pod, port) -> bool. Whether the pod's proxy 
             same without the fault, and may be asked about another request:
                 @fault("TS-020/override-header-honoured", "...", ADMISSION)
                 def override(inner: Admit, world: World, request: Request, pod: Pod, port: int) -> bool:
-                    return inner(world, replace(request, method=header(request, "x-http-method-override")), pod, port)
+                    method = header_of(request, "x-http-method-override", request.method)
+                    return inner(world, replace(request, method=method), pod, port)
             A leak: `return inner(world, request, pod, port) or request.luck < 0.01`.
 CHOICES     (inner, world, request) -> tuple[Choice, ...]. The Services, with weights, that share such requests.
 ENDPOINTS   (inner, world, choice, request) -> tuple[Endpoint, ...]. The pods and ports behind one choice.
@@ -51,6 +52,7 @@ SERVED      (object) -> object. An SMI object as it is read by the suite (not by
 CONVERSION  (converted, original) -> object. An SMI object on its way to another version, when it is read there.
             `kind` and `versions` (those it is converted to) limit it.
 API         (inner, call) -> (status, body). Any request to the API server; `call` has method, path, query, body.
+METRICS     (items, tally, split) -> items. What the metrics API tells of one split (see metrics.Tally).
 EVENTS      (notices) -> notices. What the mesh tells about objects that make no sense (see notices.Notice).
 
 Every fault of the register for a requirement that has a scenario is a switch here, or stands in UNOBSERVABLE of

@@ -15,6 +15,7 @@ from smi_conformance.cluster.model.apiserver import HOST, ApiServer, parsed
 from smi_conformance.cluster.model.clock import VirtualClock
 from smi_conformance.cluster.model.cluster import ModelCluster
 from smi_conformance.cluster.model.mesh import Mesh
+from smi_conformance.cluster.model.metrics import GROUP, Metrics
 from smi_conformance.cluster.model.switchboard import Switches
 from smi_conformance.cluster.model.traffic import Traffic
 from smi_conformance.meshes.profile import Onboarding
@@ -33,6 +34,9 @@ class ModelBackend(Backend):
         self.server = ApiServer(self._sidecar, switches)
         self.mesh = Mesh(self.server, switches, onboarding.sidecar or "", posture)
         self.traffic = Traffic(self.mesh, seed)
+        metrics = Metrics(self.mesh, self.clock)
+        self.traffic.told = metrics.note
+        self.server.extend(GROUP, metrics.answer)
 
     def turn(self, posture: str) -> None:
         self.mesh.turn(posture)

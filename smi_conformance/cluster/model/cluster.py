@@ -92,6 +92,8 @@ class ModelCluster(KubeCluster):
         if "/events" in path:  # nobody reads them otherwise
             self._traffic.mesh.tell(self._time.now())
         status, answer = self._server.call(parsed(method, path, body, {"content-type": content_type}))
+        if method != "GET":
+            self._traffic.mesh.notice(self._time.now())
         return Answer(status, answer)
 
     # Traffic

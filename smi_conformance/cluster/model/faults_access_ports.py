@@ -76,10 +76,10 @@ def missing_port_is_zero(world: World) -> World:
 
 @fault("TA-081/missing-refused", "the API demands destination.port", CRD)
 def missing_port_refused(crd: Manifest) -> Manifest:
-    for version in crd["spec"]["versions"]:
-        schema = version["schema"]["openAPIV3Schema"]["properties"]
-        destination = schema.get("spec", {"properties": schema})["properties"].get("destination", {})
-        if "port" in destination.get("properties", {}):
+    for version in crd["spec"]["versions"] if crd["spec"]["names"]["kind"] == "TrafficTarget" else ():
+        schema = version["schema"]["openAPIV3Schema"]
+        destination = schema["properties"].get("spec", schema)["properties"]["destination"]
+        if "port" in destination["properties"]:
             destination["required"] = [*destination["required"], "port"]
     return crd
 

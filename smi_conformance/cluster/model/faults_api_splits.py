@@ -45,10 +45,6 @@ def any_weight(crd: Manifest, **schema: object) -> Manifest:
 @fault("API-081/fraction-truncated", "a fractional weight is accepted and counts as 0", CRD, kind=CRDS)
 @fault("API-081/string-read-as-zero", "a weight as text is accepted and counts as 0", CRD, kind=CRDS)
 @fault(
-    "API-086/bad-split-stops-reconciliation", "a split that makes no sense stops all changes of splits", CRD, kind=CRDS
-)
-@fault("API-086/proxy-rejects-whole-update", "a split that makes no sense undoes all splits", CRD, kind=CRDS)
-@fault(
     "API-088/bad-weight-breaks-all",
     "a weight that is no whole number is accepted and undoes all splits",
     CRD,
@@ -62,6 +58,14 @@ def any_weight(crd: Manifest, **schema: object) -> Manifest:
 )
 def any_weight_accepted(crd: Manifest) -> Manifest:
     return any_weight(crd)
+
+
+@fault(
+    "API-086/bad-split-stops-reconciliation", "a split that makes no sense stops all changes of splits", CRD, kind=CRDS
+)
+@fault("API-086/proxy-rejects-whole-update", "a split that makes no sense undoes all splits", CRD, kind=CRDS)
+def negative_weight_accepted(crd: Manifest) -> Manifest:
+    return any_weight(crd, type="integer")
 
 
 def _with_weights(split: Manifest, kind: type, value: object) -> Manifest:

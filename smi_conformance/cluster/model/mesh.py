@@ -8,13 +8,14 @@ from dataclasses import replace
 from smi_conformance.cluster.model.apiserver import ApiServer
 from smi_conformance.cluster.model.history import History
 from smi_conformance.cluster.model.notices import Notice, Teller, notices
-from smi_conformance.cluster.model.reading import world_of
+from smi_conformance.cluster.model.reading import Reader
 from smi_conformance.cluster.model.switchboard import (
     ADMISSION,
     CHOICES,
     ENDPOINTS,
     EVENTS,
     LOOKUP,
+    MANIFEST,
     PAST,
     PROXY,
     VIEW,
@@ -47,6 +48,7 @@ class Mesh:
         self.posture, self.delay = posture, 0.0
         self.oracle = Oracle(readings or Readings())
         self._read_at = -1
+        self._reader = Reader(server.store, server.order, switches, sidecar)
         self._views: dict[tuple[int, str], World] = {}
         self.history = History()
         self._teller = Teller(server.store)
@@ -67,14 +69,18 @@ class Mesh:
             self._views.clear()
         return self.history.at(now - self.delay)
 
+    def notice(self, now: float) -> None:
+        """Take note of a change. Without a fault that may remember what was before, the next request is soon enough."""
+        if self.delay or self.switches.any(MANIFEST, WORLD, PAST):
+            self.world(now)
+
     def tell(self, now: float) -> None:
         """Write Events about what makes no sense."""
         found: list[Notice] = notices(self.world(now), self.oracle)
         self._teller.tell(self.switches.value(EVENTS, found))
 
     def _read(self) -> World:
-        world = world_of(self.server.store, self.server.order, self.switches, self.sidecar, self.posture)
-        return self.switches.value(WORLD, world)
+        return self.switches.value(WORLD, self._reader.world(self.posture))
 
     def view(self, world: World, pod: Pod, now: float) -> World:
         """The world as the proxy of one pod knows it."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 from smi_conformance.cluster.model.switchboard import MANIFEST, Switches
 from smi_conformance.lab.api.store import Store, copy_json
 from smi_conformance.model.convert import meaning
-from smi_conformance.model.objects import SmiObject
 from smi_conformance.model.read import Unreadable
 from smi_conformance.model.world import Key, Placed, Pod, Protocol, Service, ServicePort, World, keyed
 
 Manifest = dict[str, Any]
-T = TypeVar("T", bound=SmiObject)
 ENDED = ("Succeeded", "Failed")
 HTTP = {"http", "http2", "h2c", "grpc", "kubernetes.io/h2c"}
 SMI = {
@@ -27,47 +25,58 @@ SMI = {
 }
 
 
-def world_of(store: Store, order: Mapping[str, int], switches: Switches, sidecar: str, posture: str) -> World:
-    """Everything the mesh reads, by `order` of creation (by uid). Objects that cannot be read are left out."""
-    objects = _Objects(store, order, switches)
-    smi = {name: list(objects.placed(resource)) for name, resource in SMI.items()}
-    return World(
-        pods=tuple(pod(m, sidecar, order[m["metadata"]["uid"]]) for m in objects.manifests("pods") if _lives(m)),
-        services={one.key: one for one in map(service, objects.manifests("services"))},
-        targets=tuple(smi["targets"]),
-        bindings=keyed(smi["bindings"]),
-        groups=keyed(smi["groups"]),
-        tcp_routes=keyed(smi["tcp_routes"]),
-        udp_routes=keyed(smi["udp_routes"]),
-        splits=tuple(smi["splits"]),
-        posture=posture,
-    )
+class Reader:
+    """Reads the store as the mesh's controller does. What has not changed is not read again.
 
+    `order` numbers objects by their creation, by uid. Objects that cannot be read are left out.
+    """
 
-class _Objects:
-    """The store as the controller reads it."""
+    def __init__(self, store: Store, order: Mapping[str, int], switches: Switches, sidecar: str) -> None:
+        self._store, self._order, self._switches, self._sidecar = store, order, switches, sidecar
+        self._read: dict[str, tuple[Manifest, Any]] = {}
 
-    def __init__(self, store: Store, order: Mapping[str, int], switches: Switches) -> None:
-        self._store, self._order, self._switches = store, order, switches
-        self._broken = switches.any(MANIFEST)
+    def world(self, posture: str) -> World:
+        """Everything that is there now, in order of creation."""
+        smi = {name: list(self._each(resource, self._placed)) for name, resource in SMI.items()}
+        return World(
+            pods=tuple(self._each("pods", self._pod)),
+            services={one.key: one for one in self._each("services", service)},
+            targets=tuple(smi["targets"]),
+            bindings=keyed(smi["bindings"]),
+            groups=keyed(smi["groups"]),
+            tcp_routes=keyed(smi["tcp_routes"]),
+            udp_routes=keyed(smi["udp_routes"]),
+            splits=tuple(smi["splits"]),
+            posture=posture,
+        )
 
-    def manifests(self, resource: str) -> Iterator[Manifest]:
-        """By age."""
+    def _each(self, resource: str, read: Callable[[Manifest], Any]) -> Iterator[Any]:
         for manifest in sorted(self._store.walk(resource), key=lambda found: self._order[found["metadata"]["uid"]]):
-            found = self._switches.manifest(MANIFEST, copy_json(manifest)) if self._broken else manifest
-            if found is not None:
-                yield found
+            uid = manifest["metadata"]["uid"]
+            known, value = self._read.get(uid, (None, None))
+            if known is not manifest:
+                value = self._seen(manifest, read)
+                self._read[uid] = manifest, value
+            if value is not None:
+                yield value
 
-    def placed(self, resource: str) -> Iterator[Placed[Any]]:
-        """SMI objects with their place."""
-        for manifest in self.manifests(resource):
-            meta = manifest["metadata"]
-            try:
-                thing = meaning(manifest)
-            except Unreadable:
-                continue
-            version = str(manifest["apiVersion"]).rpartition("/")[2]
-            yield Placed(key_of(manifest), thing, meta["uid"], self._order[meta["uid"]], version)
+    def _seen(self, manifest: Manifest, read: Callable[[Manifest], Any]) -> Any:
+        if self._switches.any(MANIFEST):
+            found = self._switches.manifest(MANIFEST, copy_json(manifest))
+            return None if found is None else read(found)
+        return read(manifest)
+
+    def _pod(self, manifest: Manifest) -> Pod | None:
+        age = self._order[manifest["metadata"]["uid"]]
+        return pod(manifest, self._sidecar, age) if _lives(manifest) else None
+
+    def _placed(self, manifest: Manifest) -> Placed[Any] | None:
+        """An SMI object with its place; None when it makes no sense."""
+        meta, version = manifest["metadata"], str(manifest["apiVersion"]).rpartition("/")[2]
+        try:
+            return Placed(key_of(manifest), meaning(manifest), meta["uid"], self._order[meta["uid"]], version)
+        except Unreadable:
+            return None
 
 
 def key_of(manifest: Manifest) -> Key:

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from smi_conformance.cluster.model.exchange import Answer
-from smi_conformance.model.oracle import Endpoint
+from smi_conformance.model.oracle import Endpoint, Request
 
 if TYPE_CHECKING:
     from smi_conformance.cluster.model.exchange import Exchange
@@ -33,6 +33,11 @@ class Route:
         self._exchange = exchange
         self._ends = [self._end(endpoint, bypass) for _, endpoint in spread]
         self._bounds = list(accumulate(weight for weight, _ in spread))
+
+    @property
+    def request(self) -> Request:
+        """What each of them asks for."""
+        return self._exchange.request
 
     def _end(self, endpoint: Endpoint | None, bypass: bool) -> End:
         exchange = self._exchange

@@ -59,6 +59,11 @@ def total(backends: Iterable[Backend]) -> Decimal:
     return sum(map(weight_of, backends), Decimal(0))
 
 
+def services_of(split: Split) -> set[str]:
+    """The names of the backends."""
+    return {backend.service for backend in split.backends}
+
+
 def listed(split: Splits, backends: Iterable[Backend]) -> Splits:
     """The same split with other backends."""
     return replace(split, thing=replace(split.thing, backends=tuple(backends)))

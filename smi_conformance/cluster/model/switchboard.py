@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 MANIFEST, WORLD, VIEW, PAST = "manifest", "world", "view", "past"
 ADMISSION, CHOICES, ENDPOINTS, PROXY, LOOKUP = "admission", "choices", "endpoints", "proxy", "lookup"
 CRD, STORED, SERVED, CONVERSION = "crd", "stored", "served", "conversion"
-API, EVENTS = "api", "events"
+API, EVENTS, METRICS = "api", "events", "metrics"
 HOOKS = (
     *(MANIFEST, WORLD, VIEW, PAST, ADMISSION, CHOICES, ENDPOINTS, PROXY, LOOKUP),
-    *(CRD, STORED, SERVED, CONVERSION, API, EVENTS),
+    *(CRD, STORED, SERVED, CONVERSION, API, EVENTS, METRICS),
 )
 
 Hook = Callable[..., Any]

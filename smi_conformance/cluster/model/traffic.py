@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,8 @@ PROTOCOLS: dict[str, tuple[Protocol, str]] = {
 EPOCH = 1_700_000_000.0  # the Unix time at which virtual time begins
 TOOK = 0.0005  # seconds of virtual time for one request
 ENDED = ("reset", "closed", "refused")
+Way = Route | Answer | Request
+"""Where equal requests go, or what comes of all of them; the request where each has to be looked at by itself."""
 
 
 class Servers:
@@ -98,6 +100,8 @@ class Traffic:
         self._pools: dict[tuple[Any, ...], Connection] = {}
         self._memo: dict[Any, Any] = {}
         self._plain = not (mesh.random_routing or mesh.random_admission)
+        self.told: Callable[[Request, Answer, float], None] | None = None
+        """Who else hears of each request with its answer and its time."""
 
     def lanes(self, client: PodRef, step: Step) -> Lanes:
         """New connections for a step, and those of its pool."""
@@ -105,41 +109,53 @@ class Traffic:
 
     def run(self, client: PodRef, step: Step, now: float) -> Iterator[Reply]:
         """The replies to all requests of a step, one by one, as they are sent."""
-        lanes = self.lanes(client, step)
+        lanes, route = self.lanes(client, step), self._way(client, step, now)
         for index in range(step.count):
-            yield self.at(client, step, index, lanes, now + index * TOOK)
+            when = now + index * TOOK
+            if self.mesh.delay:  # then the mesh may learn something between two requests
+                route = self._way(client, step, when)
+            yield self._reply(route, step, index, lanes, when)
 
     def at(self, client: PodRef, step: Step, index: int, lanes: Lanes, now: float) -> Reply:
-        """One request, in the world as it is by then. Raises ClusterError when its sender is gone."""
+        """One request, in the world as it is by then."""
+        return self._reply(self._way(client, step, now), step, index, lanes, now)
+
+    def _way(self, client: PodRef, step: Step, now: float) -> Way:
+        """What is the same for all requests of a step. Raises ClusterError when their sender is gone."""
         world = self.mesh.world(now)
         if self._memo.get("world") is not world:
             self._memo = {"world": world, "pods": {pod.uid: pod for pod in world.pods}}
         sender = self._memo["pods"].get(client.uid)
         if sender is None:
             raise ClusterError(f"agent of pod {client.name} does not answer: the pod is gone")
+        key = (sender.uid, step)
+        if key not in self._memo:
+            self._memo[key] = self._route(world, sender, step, now)
+        way: Way = self._memo[key]
+        return way
+
+    def _reply(self, way: Way, step: Step, index: int, lanes: Lanes, now: float) -> Reply:
         connection = lanes.connection(index)
-        answer = self._answer(world, sender, step, index, connection, now)
+        answer = self._answer(way, step, index, connection, now)
         connection.count += 1
+        if self.told and not isinstance(way, Answer):
+            self.told(way.request if isinstance(way, Route) else way, answer, now)
         if answer.outcome in ENDED:
             lanes.closed(index)
         took = 1000 * (step.timeout if answer.outcome == "timeout" else TOOK)
         sent_at = round(EPOCH + now, 4)
         return Reply(answer.outcome, answer.status, answer.server, answer.port, took, sent_at, connection.number)
 
-    def _answer(self, world: World, sender: Pod, step: Step, index: int, connection: Connection, now: float) -> Answer:
-        key = (sender.uid, step)
-        route = self._memo.get(key)
-        if route is None:
-            route = self._memo[key] = self._route(world, sender, step, now)
-        if isinstance(route, Route):
-            return route.send(self._random.random(), f"{step.id}.{index}")
-        if isinstance(route, Answer):
-            return route
-        request = replace(route, luck=self._random.random())
-        return self._carry(Exchange(self, world, step, request, connection, f"{step.id}.{index}", now))
+    def _answer(self, way: Way, step: Step, index: int, connection: Connection, now: float) -> Answer:
+        if isinstance(way, Answer):
+            return way
+        request_id = f"{step.id}.{index}"
+        if isinstance(way, Route):
+            return way.send(self._random.random(), request_id)
+        request = replace(way, luck=self._random.random())
+        return self._carry(Exchange(self, self._memo["world"], step, request, connection, request_id, now))
 
-    def _route(self, world: World, sender: Pod, step: Step, now: float) -> Route | Answer | Request:
-        """What is the same for all requests of a step; the request where each has to be looked at by itself."""
+    def _route(self, world: World, sender: Pod, step: Step, now: float) -> Way:
         request = self._request(world, sender, step)
         if isinstance(request, Answer):
             return request

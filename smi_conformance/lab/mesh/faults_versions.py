@@ -17,7 +17,7 @@ from smi_conformance.lab.mesh.policy import HttpRule, Inbound
 from smi_conformance.lab.mesh.switchboard import fault
 from smi_conformance.lab.mesh.versions import VOID, kept_of
 
-AT_FIRST, BEFORE_SPEC = ("v1alpha1",), ("v1alpha1", "v1alpha2")
+AT_FIRST, BEFORE_SPEC, NOT_STORED = ("v1alpha1",), ("v1alpha1", "v1alpha2"), ("v1alpha1", "v1alpha2", "v1alpha4")
 PORT = "(:[0-9]+)?"
 
 
@@ -33,7 +33,12 @@ def without_kept(item: Json, name: str) -> Json:
     return item | {"metadata": with_kept(item["metadata"], kept)}
 
 
-@fault("API-050/port-lost-in-conversion", "destination.port gets lost on the way to another version", "convert")
+@fault(
+    "API-050/port-lost-in-conversion",
+    "destination.port gets lost on the way to another version",
+    "convert",
+    versions=BEFORE_SPEC,
+)
 def port_lost(item: Json, _written: Json) -> Json:
     return without_kept(item, "port") if item["kind"] == "TrafficTarget" else item
 
@@ -45,10 +50,13 @@ def layout_ignored(item: Json, _written: Json) -> Json:
 
 
 @fault(
-    "API-050/non-storage-version-unenforced", "TrafficTargets of other versions than v1alpha3 grant nothing", "convert"
+    "API-050/non-storage-version-unenforced",
+    "TrafficTargets of other versions than v1alpha3 grant nothing",
+    "convert",
+    versions=NOT_STORED,
 )
 def others_unenforced(item: Json, _written: Json) -> Json:
-    if item["kind"] != "TrafficTarget" or not item["apiVersion"].endswith("/v1alpha3"):
+    if item["kind"] != "TrafficTarget":
         return item
     kept = kept_of(item) | {VOID: {"rules": body(item).get("rules", [])}}
     return item | {"metadata": with_kept(item["metadata"], kept)}
@@ -76,9 +84,17 @@ def header_filters_lost(item: Json, _written: Json) -> Json:
     return item
 
 
-@fault("API-051/ports-emptied", "ports of a TCPRoute get lost on the way to another version", "convert")
+EMPTIED = "ports of a TCPRoute get lost on the way to another version, and the mesh watches v1alpha3"
+
+
+@fault("API-051/ports-emptied", EMPTIED, "convert")
 def ports_emptied(item: Json, _written: Json) -> Json:
     return without_kept(item, "spec") if item["kind"] == "TCPRoute" else item
+
+
+@fault("API-051/ports-emptied", EMPTIED, "state")
+def empty_ports_seen(state: State) -> State:
+    return replace(state, tcp_routes=dict.fromkeys(state.tcp_routes))
 
 
 DIGITS_ONLY = "of a v1alpha1 weight only the digits are read"

@@ -53,6 +53,11 @@ def fault(name: str, text: str, stage: Stage, *, versions: tuple[str, ...] = ())
     return register
 
 
+def versions_of(name: str) -> tuple[str, ...]:
+    """The API versions whose objects a fault is limited to; none: it is not."""
+    return tuple(sorted({version for entry in _CHANGES[name] for version in entry.versions}))
+
+
 class Switches:
     """The faults that are on. Those that were on before keep what they remember."""
 

@@ -22,9 +22,9 @@ class Rules:
         """Put the resources of an answer in force. Raises OSError with the kernel's reason, KeyError, ValueError."""
         before, now = self._splits, splits_of(resources)
         nft.commit(messages(resources))
-        self._splits = now
         if before != now:
             _forget_stale_flows(before, now)
+        self._splits = now
 
 
 def _forget_stale_flows(before: Splits, now: Splits) -> None:
