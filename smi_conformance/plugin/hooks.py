@@ -112,7 +112,7 @@ class WorkerSide(Collection):
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         assert self.worker
         scenario = item.stash[SCENARIO]
-        item.stash[SCENE] = Scene(self.worker, item.nodeid, scenario.requirements, self.options.versions)
+        item.stash[SCENE] = Scene(self.worker, item.nodeid, scenario.requirements)
         self.worker.cluster.sign(scenario.requirements[0])
         with self.worker.journal.scope(item.nodeid):
             return (yield)

@@ -42,17 +42,11 @@ class Worker:
 
 @dataclass
 class Scene:
-    """What a running scenario shares with its fixtures: cluster, options, and the evidence it gathers.
-
-    `versions` are the API versions it is judged at; `light` asks for a light check, where full evidence is
-    gathered at another version that means the same.
-    """
+    """What a running scenario shares with its fixtures: cluster, options, and the evidence it gathers."""
 
     worker: Worker
     nodeid: str
     ids: tuple[str, ...]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    light: bool = False
     evidence: list[dict[str, Any]] = field(default_factory=list)
     propagation: list[dict[str, Any]] = field(default_factory=list)
     _count: int = 0
@@ -64,11 +58,6 @@ class Scene:
     @property
     def options(self) -> RunOptions:
         return self.worker.options
-
-    @property
-    def rigor(self) -> str:
-        """How many attempts a denial takes."""
-        return "quick" if self.light else self.options.rigor
 
     def fresh(self, word: str) -> str:
         """A name that no other object of the run has; the same in replay. At most word + 9 characters."""
