@@ -12,6 +12,7 @@ from smi_conformance.lab.mesh.model import Account, HeaderFilter, HttpMatch, Jso
 from smi_conformance.lab.mesh.splits import Branch, Choice, Outbound, VirtualPort
 
 PASSTHROUGH = "passthrough"
+HTTP_CHAIN = "http"
 DESTINATION_HEADER = envoy.INTERNAL_HEADER + "destination"
 RBAC = "extensions.filters.http.rbac.v3.RBAC"
 RETRIES = {"retry_on": "connect-failure,refused-stream", "num_retries": 2}
@@ -20,13 +21,13 @@ MUTATION = "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutat
 
 def resources(outbound: Outbound, state: State) -> envoy.Resources:
     """Listener, clusters and routes for the calls of a client."""
-    chains = [_http_chain(port) for port in outbound.ports if port.port.protocol == "http"]
+    http = any(port.port.protocol == "http" for port in outbound.ports)
+    chains = [_http_chain()] if http else []
     chains += [_tcp_chain(port) for port in outbound.ports if port.port.protocol == "tcp"]
     chains += [_direct_chain(account) for account in outbound.direct]
     default = {"filters": [envoy.tcp_proxy(cluster=PASSTHROUGH)]}
     listener = envoy.listener("outbound", envoy.OUTBOUND_PORT, chains, ["original_dst"], default)
     listener |= _chain_by_address(outbound)
-    http = any(port.port.protocol == "http" for port in outbound.ports)
     routes = [route_configuration(outbound)] if http else []
     return envoy.Resources(_clusters(outbound, state), [listener], routes)
 
@@ -47,30 +48,26 @@ def cluster_name(choice: Choice) -> str:
     return f"{choice.service}:{choice.port}" + (f"@{choice.target}" if choice.target else "")
 
 
-def _http_chain(port: VirtualPort) -> Json:
+def _http_chain() -> Json:
+    """One for the HTTP ports of all Services, so that a new Service leaves it and its connections as they are."""
     note = {"header": {"key": DESTINATION_HEADER, "value": "%DOWNSTREAM_LOCAL_ADDRESS%"}}
     mutation = {"append": note | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
     early = envoy.named("destination", MUTATION, mutations=[mutation])
     filters = [envoy.named("rbac", RBAC)]
     manager = envoy.http_manager("outbound", filters, early_header_mutation_extensions=[early])
-    return _chain(port, manager)
+    return {"name": HTTP_CHAIN, "filters": [manager]}
 
 
 def _tcp_chain(port: VirtualPort) -> Json:
     choices = port.branches[-1].choices
-    if not choices:
-        return _chain(port)
     weighted = [{"name": cluster_name(choice), "weight": choice.weight} for choice in choices]
-    return _chain(port, envoy.tcp_proxy(weighted_clusters={"clusters": weighted}))
+    filters = [envoy.tcp_proxy(weighted_clusters={"clusters": weighted})] if choices else []
+    return {"name": chain_name(port), "filters": filters}
 
 
 def chain_name(port: VirtualPort) -> str:
     """The filter chain of a Service port."""
-    return f"{port.service.name}:{port.port.number}"
-
-
-def _chain(port: VirtualPort, *filters: Json) -> Json:
-    return {"name": chain_name(port), "filters": list(filters)}
+    return HTTP_CHAIN if port.port.protocol == "http" else f"{port.service.name}:{port.port.number}"
 
 
 def _direct_chain(account: Account) -> Json:

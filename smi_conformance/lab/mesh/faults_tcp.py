@@ -109,19 +109,18 @@ def plain_tcp_accepted(inbound: Inbound, _state: State) -> Inbound:
 
 
 @fault("TA-103/non-http-bytes-pass", "on HTTP ports, bytes that are not HTTP pass", "proxy")
-def non_http_bytes_pass(resources: Resources, _state: State, _pod: Pod) -> Resources:
+def non_http_bytes_pass(resources: Resources, state: State, _pod: Pod) -> Resources:
     """The client's proxy tells them apart and gives them another server name, by which the server's knows them."""
     for listener in resources.listeners:
-        extra = (
-            _raw_out(listener, resources) if listener["name"] == "outbound" else map(_raw_in, _http_chains(listener))
-        )
+        outbound = listener["name"] == "outbound"
+        extra = _raw_out(listener, resources, state) if outbound else list(map(_raw_in, _http_chains(listener)))
         listener["filter_chains"] = [*listener["filter_chains"], *extra]
     return resources
 
 
 def _http_chains(listener: Json) -> list[Json]:
     chains = [chain for chain in listener["filter_chains"] if any(f["name"] == "http" for f in chain["filters"])]
-    return [chain for chain in chains if listener["name"] == "outbound" or "transport_socket" in chain]
+    return [chain for chain in chains if "transport_socket" in chain]
 
 
 def _raw_in(chain: Json) -> Json:
@@ -133,22 +132,40 @@ def _raw_in(chain: Json) -> Json:
     }
 
 
-def _raw_out(listener: Json, resources: Resources) -> list[Json]:
+def _raw_out(listener: Json, resources: Resources, state: State) -> list[Json]:
     inspector = envoy.named("http_inspector", "extensions.filters.listener.http_inspector.v3.HttpInspector")
     listener["listener_filters"] = [*listener["listener_filters"], inspector]
     listener["continue_on_listener_filters_timeout"] = True
     known = {cluster["name"]: cluster for cluster in resources.clusters}
-    names = [chain["name"] for chain in _http_chains(listener) if chain["name"] in known]
-    resources.clusters += [_raw_cluster(known[name]) for name in names]
-    text = json.dumps(listener["filter_chain_matcher"])
-    for name in names:
-        text = text.replace(json.dumps(envoy_outbound.use_chain(name)), json.dumps(_by_protocol(name)))
-    listener["filter_chain_matcher"] = json.loads(text)
-    return [{"name": name + RAW_END, "filters": [envoy.tcp_proxy(cluster=name + RAW_END)]} for name in names]
+    made = {name: chain for name, chain in _http_ports(listener, state).items() if name in known}
+    resources.clusters += [_raw_cluster(known[name]) for name in made]
+    for name, (chosen, port) in made.items():
+        chosen[port] = _by_protocol(name)
+    return [{"name": name + RAW_END, "filters": [envoy.tcp_proxy(cluster=name + RAW_END)]} for name in made]
+
+
+def _http_ports(listener: Json, state: State) -> dict[str, tuple[Json, str]]:
+    """By the name of its cluster, where the listener chooses the chain of each HTTP port of a Service."""
+    by_address = _choices(listener["filter_chain_matcher"])
+    return {
+        envoy_outbound.cluster_name(Choice(service.name, port.number)): (
+            _choices(by_address[service.vip]["matcher"]),
+            str(port.number),
+        )
+        for service in state.services.values()
+        for port in service.ports.values()
+        if port.protocol == "http" and service.vip in by_address
+    }
+
+
+def _choices(matcher: Json) -> Json:
+    made: Json = matcher["matcher_tree"]["exact_match_map"]["map"]
+    return made
 
 
 def _by_protocol(name: str) -> Json:
-    made = envoy_outbound.by_input("ApplicationProtocolInput", {f"'{p}'": envoy_outbound.use_chain(name) for p in HTTP})
+    http = envoy_outbound.use_chain(envoy_outbound.HTTP_CHAIN)
+    made = envoy_outbound.by_input("ApplicationProtocolInput", {f"'{p}'": http for p in HTTP})
     made["matcher"]["on_no_match"] = envoy_outbound.use_chain(name + RAW_END)
     return made
 
