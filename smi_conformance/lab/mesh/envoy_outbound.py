@@ -23,7 +23,7 @@ def resources(outbound: Outbound, state: State) -> envoy.Resources:
     """Listener, clusters and routes for the calls of a client."""
     http = any(port.port.protocol == "http" for port in outbound.ports)
     chains = [_http_chain()] if http else []
-    chains += [_tcp_chain(port) for port in outbound.ports if port.port.protocol == "tcp"]
+    chains += [_tcp_chain(port) for port in outbound.ports if chain_name(port, outbound) == _own_chain(port)]
     chains += [_direct_chain(account) for account in outbound.direct]
     default = {"filters": [envoy.tcp_proxy(cluster=PASSTHROUGH)]}
     listener = envoy.listener("outbound", envoy.OUTBOUND_PORT, chains, ["original_dst"], default)
@@ -33,9 +33,9 @@ def resources(outbound: Outbound, state: State) -> envoy.Resources:
 
 
 def _clusters(outbound: Outbound, state: State) -> list[Json]:
-    choices = {
-        cluster_name(choice): choice for port in outbound.ports for branch in port.branches for choice in branch.choices
-    }
+    direct = {direct_name(account) for account in outbound.direct}
+    ports = [port for port in outbound.ports if chain_name(port, outbound) not in direct]
+    choices = {cluster_name(choice): choice for port in ports for branch in port.branches for choice in branch.choices}
     return [
         envoy.original_destination(PASSTHROUGH, envoy.OUTBOUND_MARK),
         *(_direct_cluster(account, state) for account in outbound.direct),
@@ -62,12 +62,35 @@ def _tcp_chain(port: VirtualPort) -> Json:
     choices = port.branches[-1].choices
     weighted = [{"name": cluster_name(choice), "weight": choice.weight} for choice in choices]
     filters = [envoy.tcp_proxy(weighted_clusters={"clusters": weighted})] if choices else []
-    return {"name": chain_name(port), "filters": filters}
+    return {"name": _own_chain(port), "filters": filters}
 
 
-def chain_name(port: VirtualPort) -> str:
-    """The filter chain of a Service port."""
-    return HTTP_CHAIN if port.port.protocol == "http" else f"{port.service.name}:{port.port.number}"
+def chain_name(port: VirtualPort, outbound: Outbound) -> str:
+    """The filter chain of a Service port.
+
+    Where all pods of a Service have one account, TCP connections need no chain and no cluster of their own: Kubernetes
+    chooses the pod, and the proxy knows whom to meet there.
+    """
+    if port.port.protocol == "http":
+        return HTTP_CHAIN
+    account = _account_behind(port, outbound)
+    own = [choice for branch in port.branches for choice in branch.choices] == [_own_choice(port)]
+    return direct_name(account) if account and own else _own_chain(port)
+
+
+def _account_behind(port: VirtualPort, outbound: Outbound) -> Account | None:
+    """The account that all pods behind a Service port have; None if there are several, or pods outside the mesh."""
+    owners = {ip: account for account, ips in outbound.direct.items() for ip in ips}
+    found = {owners.get(ip) for ip, _ in port.port.endpoints}
+    return found.pop() if len(found) == 1 else None
+
+
+def _own_chain(port: VirtualPort) -> str:
+    return cluster_name(_own_choice(port))
+
+
+def _own_choice(port: VirtualPort) -> Choice:
+    return Choice(port.service.name, port.port.number)
 
 
 def _direct_chain(account: Account) -> Json:
@@ -86,7 +109,7 @@ def _chain_by_address(outbound: Outbound) -> Json:
     for port in outbound.ports:
         by_port = chosen.setdefault(port.service.vip, by_input("DestinationPortInput", {}))
         matches = by_port["matcher"]["matcher_tree"]["exact_match_map"]["map"]
-        matches[str(port.port.number)] = use_chain(chain_name(port))
+        matches[str(port.port.number)] = use_chain(chain_name(port, outbound))
     for account, ips in outbound.direct.items():
         chosen |= dict.fromkeys(ips, use_chain(direct_name(account)))
     matcher: Json = by_input("DestinationIPInput", chosen)["matcher"]
