@@ -3,12 +3,12 @@
 pytest_plugins = [
     "smi_conformance.plugin.hooks",
     "fixtures.mesh",
+    "fixtures.policy",
     "fixtures.cast",
     "fixtures.roles",
     "fixtures.services",
     "fixtures.stage",
     "fixtures.passing",
-    "fixtures.policy",
     "fixtures.api",
     "fixtures.readings",
     "fixtures.rights",

@@ -100,7 +100,7 @@ def test_root_by_a_qualified_name(split: Splitter, clients: Actors, readings: Re
 @requirement("SP-029")
 def test_backends_are_of_the_own_namespace(split: Splitter, elsewhere: Splitter, clients: Actors) -> None:
     """The backends of a split are Services of the split's own namespace."""
-    root = split.across((0, 100))
+    root = split.onto(v1=0, v2=(split.service("v2"), 100))
     root = root.watching(elsewhere.like(root).service)
     clients.a.follows(root)
 
