@@ -73,7 +73,6 @@ def test_what_becomes_of_nonsense(
     """A split that passes the schema but makes no sense may be refused or accepted."""
     root, backend = split.unsplit(), split.service("v1").name
     offered = api.draft(Split(root.service.name, tuple(Backend(backend, one) for one in weights))).is_offered()
-    clients.a.follows(split.across((90, 10)), rough=True)
 
     places = clients.a.places(root)
     known = {(False, True): "refused", (True, True): "ignored", (True, False): "applied"}
@@ -85,7 +84,6 @@ def test_what_an_empty_list_of_backends_does(split: Splitter, clients: Actors, a
     """A split with an empty backends list may be refused or accepted."""
     root = split.unsplit()
     offered = api.draft(Split(root.service.name, ())).is_offered()
-    clients.a.follows(split.across((90, 10)), rough=True)
 
     places = clients.a.places(root)
     known = {

@@ -57,7 +57,6 @@ def test_late_backend_is_used(split: Splitter, stage: Stage, clients: Actors) ->
 @pytest.mark.parametrize("missing", ["no Service", "no ready pod"])
 def test_share_of_a_missing_backend(split: Splitter, clients: Actors, readings: Readings, missing: str) -> None:
     """The share of a backend without service or ready pods may fail or move to the others."""
-    clients.a.converges_on(split.onto(v1=100))
     empty = {"no Service": split.backend("absent"), "no ready pod": split.service("nobody")}[missing]
     root = split.onto(v1=50, v2=(empty, 50))
 
@@ -84,7 +83,6 @@ def test_backends_without_an_address(
     """Headless and ExternalName Services may or may not work as backends."""
     plain = split.service("v2")
     other = {"headless": split.service("v2", headless=True), "ExternalName": services.external_to(plain)}[kind]
-    clients.a.converges_on(split.onto(v1=100))
     root = split.onto(v1=50, v2=(other, 50))
 
     found = clients.a.places(root)

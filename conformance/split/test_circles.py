@@ -14,7 +14,6 @@ FIREFOX, CANARY = header("user-agent", ".*Firefox.*"), header("x-canary", "on.*"
 @requirement("SP-085", schedule="poison")
 def test_root_as_its_own_backend(split: Splitter, clients: Actors, readings: Readings) -> None:
     """A split that lists its own root as a backend may be refused, ignored or applied."""
-    clients.a.converges_on(split.onto(v1=100))
     web = split.service("odd")
     root = split.offer(web, own=(web, 900), v2=100)
 

@@ -85,7 +85,6 @@ def test_cluster_ip_of_a_root(split: Splitter, clients: Actors, readings: Readin
 @pytest.mark.parametrize("form", ["{svc}.{ns}", "{svc}.{ns}.svc.cluster.local"])
 def test_root_by_a_qualified_name(split: Splitter, clients: Actors, readings: Readings, form: str) -> None:
     """spec.service may also be accepted as a qualified name."""
-    clients.a.converges_on(split.onto(v1=100))
     root = split.offer(split.service("web"), root_as=form, v1=50, v2=50)
 
     found = (root.stands, clients.a.places(root))
@@ -118,7 +117,6 @@ def test_backend_of_another_namespace(
 ) -> None:
     """A backend written with another namespace may be refused, ignored or used."""
     far = elsewhere.service("v1")
-    clients.a.converges_on(split.onto(v1=100))
     root = split.offer(v1=50, far=(split.qualified(far), 50))
 
     found = (root.stands, clients.a.places(root))
