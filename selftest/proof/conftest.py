@@ -16,7 +16,7 @@ import pytest
 from smi_conformance.lab.cluster import Lab, LabError
 
 Run = Callable[..., "Finished"]
-TIMEOUT = 300
+TIMEOUT = 900
 
 
 @dataclass(frozen=True)
