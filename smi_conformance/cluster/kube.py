@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from smi_conformance.cluster.journal import Journal
 from smi_conformance.cluster.port import Answer, ClusterError, Manifest, Pod, Ref
 from smi_conformance.cluster.session import Session, _line
-from smi_conformance.judge.observation import Observation, Plan, Reply
+from smi_conformance.judge.observation import Observation, Plan, Reply, ServerLog
 
 TIMEOUT = 30  # seconds for one API call; a hanging API server must not hang a run
 
@@ -154,8 +154,19 @@ class KubeCluster:
             client.name,
             plan,
             _replies(answer),
-            {session.pod.name: session.log(prefix) for session in sessions},
+            self._logs(sessions, prefix),
         )
+
+    def _logs(self, sessions: Sequence[Session], prefix: str) -> dict[str, ServerLog]:
+        """What reached the pods, who are all asked at once."""
+        try:
+            for session in sessions:
+                session.ask_for_log(prefix)
+            return {session.pod.name: session.told_log() for session in sessions}
+        except ClusterError:
+            for session in sessions:  # one of them may still have an answer under way, which is no other question's
+                self._sessions.pop(session.pod.uid).close()
+            raise
 
     def _stop(self, stream: str, client: Pod, plan: Plan) -> Observation:
         answer = self._session(client).request({"op": "stop", "stream": stream})

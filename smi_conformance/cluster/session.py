@@ -38,7 +38,7 @@ class Session:
             )  # fmt: skip
         except (ApiException, WebSocketException, OSError) as error:
             raise ClusterError(f"exec into pod {pod.namespace}/{pod.name} failed: {_line(error)}") from error
-        self.cursor = 0
+        self.cursor = self._begin = 0
         try:
             self.boot: str = self.request({"op": "hello"})["boot"]
         except ClusterError:
@@ -47,9 +47,18 @@ class Session:
 
     def request(self, frame: dict[str, Any], timeout: float = 30) -> dict[str, Any]:
         """The agent's answer; ClusterError when it says no, dies, or stays silent for `timeout` seconds."""
+        self._send(frame)
+        return self._answer(timeout)
+
+    def _send(self, frame: dict[str, Any]) -> None:
         payload = json.dumps(frame).encode()
         try:
             self._socket.write_stdin(b"%d\n%s" % (len(payload), payload))
+        except (WebSocketException, OSError) as error:
+            raise ClusterError(f"agent of pod {self.pod.name}: {_line(error)}") from error
+
+    def _answer(self, timeout: float = 30) -> dict[str, Any]:
+        try:
             answer: dict[str, Any] = json.loads(self._frame(time.monotonic() + timeout))
         except (WebSocketException, OSError, ValueError) as error:
             raise ClusterError(f"agent of pod {self.pod.name}: {_line(error)}") from error
@@ -78,8 +87,17 @@ class Session:
 
     def log(self, prefix: str, since: int | None = None) -> ServerLog:
         """What reached this pod under `prefix` from number `since` on (by default: since the last log)."""
-        begin = self.cursor if since is None else since
-        answer = self.request({"op": "arrivals", "since": begin, "prefix": prefix})
+        self.ask_for_log(prefix, since)
+        return self.told_log()
+
+    def ask_for_log(self, prefix: str, since: int | None = None) -> None:
+        """The first half of `log`, so that many pods can be asked before the first one is heard."""
+        self._begin = self.cursor if since is None else since
+        self._send({"op": "arrivals", "since": self._begin, "prefix": prefix})
+
+    def told_log(self) -> ServerLog:
+        """The second half of `log`."""
+        begin, answer = self._begin, self._answer()
         self.cursor = answer["next"]
         arrivals = tuple(Arrival(*row) for row in answer["arrivals"])
         return ServerLog((self.boot, answer["boot"]), begin, answer["next"], arrivals)
