@@ -92,7 +92,11 @@ class Recording(_Scoped):
 
 
 class Replay(_Scoped):
-    """A journal that answers from a recorded run; any departure from it is a ClusterError."""
+    """A journal that answers from a recorded run; any departure from it is a ClusterError.
+
+    Time is what it was: when a scope is entered or left, that of the call recorded before its next one. So the time
+    of scenarios that are left out does not count.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -108,6 +112,17 @@ class Replay(_Scoped):
                 self.workers[scope] = line["worker"]
             self._calls[scope].append(line)
         self._now = 0.0
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        with super().scope(name):
+            self._turn_the_clock()
+            yield
+        self._turn_the_clock()
+
+    def _turn_the_clock(self) -> None:
+        if left := self._calls.get(self._scopes[-1]):
+            self._now = left[0]["before"]
 
     def call(self, op: str, key: str, live: Callable[[], Json]) -> Json:
         scope = self._scopes[-1]
@@ -135,11 +150,14 @@ def _lines(folder: Path) -> Iterator[dict[str, Json]]:
     if not files:
         raise ClusterError(f"{folder} holds no observations: give the --report folder of a finished run")
     for file in files:
+        before = 0.0
         for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             try:
-                yield json.loads(text)
+                line = json.loads(text)
             except ValueError as error:
                 raise ClusterError(f"{file.name} line {number} is damaged: {error}") from error
+            yield line | {"before": before}
+            before = line["t"]
 
 
 class Unrecorded:

@@ -181,8 +181,11 @@ class KubeCluster:
         return Observation(client.name, Plan(()), (), logs)
 
     def _session(self, pod: Pod) -> Session:
-        if pod.uid not in self._sessions:
+        known = self._sessions.get(pod.uid)
+        if known is None:
             self._sessions[pod.uid] = Session(self._api, pod)
+        elif known.rested:
+            self._sessions[pod.uid] = known.again()
         return self._sessions[pod.uid]
 
     # Evidence after a failure

@@ -21,6 +21,7 @@ from smi_conformance.judge.observation import Arrival, ServerLog
 
 AGENT = ["python3", "-S", "-E", "/workload/workload.py", "agent"]
 CONTAINER = "workload"
+REST = 300.0  # seconds after which an exec is opened anew: the agent ends by itself when nobody asks it for 600
 
 
 class Session:
@@ -28,7 +29,9 @@ class Session:
 
     def __init__(self, api: client.ApiClient, pod: Pod) -> None:
         self.pod = pod
+        self._api = api
         self._buffer = b""
+        self._used = time.monotonic()
         core = client.CoreV1Api(client.ApiClient(api.configuration))
         try:
             self._socket = stream(
@@ -45,13 +48,25 @@ class Session:
             self.close()
             raise
 
+    @property
+    def rested(self) -> bool:
+        """Whether the agent has had nothing to do for so long that it may have ended."""
+        return time.monotonic() - self._used > REST
+
+    def again(self) -> Session:
+        """A new exec into the pod that goes on where this one ends."""
+        self.close()
+        made = Session(self._api, self.pod)
+        made.cursor = self.cursor if made.boot == self.boot else 0
+        return made
+
     def request(self, frame: dict[str, Any], timeout: float = 30) -> dict[str, Any]:
         """The agent's answer; ClusterError when it says no, dies, or stays silent for `timeout` seconds."""
         self._send(frame)
         return self._answer(timeout)
 
     def _send(self, frame: dict[str, Any]) -> None:
-        payload = json.dumps(frame).encode()
+        payload, self._used = json.dumps(frame).encode(), time.monotonic()
         try:
             self._socket.write_stdin(b"%d\n%s" % (len(payload), payload))
         except (WebSocketException, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,8 @@ from smi_conformance.cluster.journal import Replay
 from smi_conformance.locations import CONFORMANCE
 from smi_conformance.plugin.scenario import SCHEDULES, Scenario, requirements_of, scenario_of
 from smi_conformance.plugin.settings import RunOptions
+from smi_conformance.report import events
+from smi_conformance.report.events import ScenarioFinished
 
 Items = list[pytest.Item]
 
@@ -31,10 +34,16 @@ def select(items: Items, options: RunOptions, stage: Stage = Stage.ALL) -> tuple
     wanted = [item for item in items if _wanted(item, options) and _staged(item, options, stage)]
     wanted.sort(key=lambda item: _turn(scenario_of(item), options))
     if options.replay:
-        place = {nodeid: n for n, nodeid in enumerate(Replay(options.replay).order)}
+        place = {nodeid: n for n, nodeid in enumerate(_recorded(options.replay))}
         wanted = sorted((i for i in wanted if i.nodeid in place), key=lambda item: place[item.nodeid])
     chosen = set(wanted)
     return wanted, [item for item in items if item not in chosen]
+
+
+def _recorded(folder: Path) -> list[str]:
+    """The scenarios of a recorded run: in the order of their calls, then those that ended without any."""
+    finished = [event.nodeid for event in events.read(folder / "events.jsonl") if isinstance(event, ScenarioFinished)]
+    return list(dict.fromkeys([*Replay(folder).order, *finished]))
 
 
 def _whole(items: Items) -> bool:
