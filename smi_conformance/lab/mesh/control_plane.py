@@ -10,13 +10,14 @@ import base64
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from typing import Any
 
 import aiohttp
 
 from smi_conformance.lab.mesh import objects, policy, settings, splits
+from smi_conformance.lab.mesh.ads import Ads
 from smi_conformance.lab.mesh.ca import Authority
 from smi_conformance.lab.mesh.events import Recorder
 from smi_conformance.lab.mesh.faults import FAULTS, Switches
@@ -25,7 +26,7 @@ from smi_conformance.lab.mesh.hooks import Hooks
 from smi_conformance.lab.mesh.kube import MERGE_PATCH, Informer, Kube, KubeError
 from smi_conformance.lab.mesh.model import Json, Mistake, Name, State
 from smi_conformance.lab.mesh.server import Server
-from smi_conformance.lab.mesh.xds import Fleet
+from smi_conformance.lab.mesh.xds import Fleet, Node
 
 NAMESPACE = "smi-reference"
 SECRETS, CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/secrets", f"/api/v1/namespaces/{NAMESPACE}/configmaps"
@@ -173,6 +174,11 @@ class ControlPlane:
         except TimeoutError:
             return None
 
+    async def node_of(self, pod: Name, identities: Collection[str]) -> Node | None:
+        """The sidecar of a pod, if one of the SPIFFE IDs is its account's."""
+        account = await self.account_of(pod)
+        return self.fleet.node(pod) if account and account.spiffe in identities else None
+
 
 def mistakes(state: State) -> list[Mistake]:
     """Everything that users should be told."""
@@ -201,13 +207,13 @@ async def main() -> None:
     """Run until SIGTERM. Raises when a task that must not end has ended."""
     kube = Kube()
     plane = ControlPlane(kube, await authority(kube), os.environ["REFMESH_IMAGE"])
-    server = Server(plane)
     running = asyncio.current_task()
     assert running
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.run())
+            tasks.create_task(Server(plane).run())
+            tasks.create_task(Ads(plane).run())
             for work in plane.tasks():
                 tasks.create_task(work)
     except asyncio.CancelledError:

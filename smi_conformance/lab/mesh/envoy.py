@@ -119,17 +119,13 @@ def tcp_proxy(**fields: object) -> Json:
 
 def http_manager(routes: str, filters: list[Json], **fields: object) -> Json:
     """Takes requests apart, changes nothing in them, and asks the control plane for the routes."""
-    source = {
-        "resource_api_version": "V3",
-        "api_config_source": rest_source(),
-    }
     return named(
         "http",
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         **(
             {
                 "stat_prefix": routes,
-                "rds": {"route_config_name": routes, "config_source": source},
+                "rds": {"route_config_name": routes, "config_source": ads()},
                 "http_filters": [*filters, router()],
                 "use_remote_address": False,
                 "skip_xff_append": True,
@@ -149,15 +145,9 @@ def router() -> Json:
     return named("router", "extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)
 
 
-def rest_source() -> Json:
-    """Long polls to the control plane."""
-    return {
-        "api_type": "REST",
-        "transport_api_version": "V3",
-        "cluster_names": ["xds"],
-        "refresh_delay": "0.01s",
-        "request_timeout": "60s",
-    }
+def ads() -> Json:
+    """The one stream to the control plane."""
+    return {"resource_api_version": "V3", "ads": {}}
 
 
 def cluster(name: str, mark: int, *, http: bool, **fields: object) -> Json:

