@@ -35,7 +35,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def static(resources: envoy.Resources) -> Json:
     """A bootstrap that holds everything itself."""
     made = bootstrap(Name("shop", "pod"))
-    del made["dynamic_resources"]
+    del made["dynamic_resources"]["lds_config"], made["dynamic_resources"]["cds_config"]
     made["static_resources"]["clusters"] += resources.clusters
     made["static_resources"]["listeners"] = resources.listeners
     for listener in resources.listeners:

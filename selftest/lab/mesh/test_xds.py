@@ -159,6 +159,18 @@ async def test_a_refusal_counts_once_and_is_not_repeated_until_something_changes
 
 
 @scenario
+async def test_a_refused_cluster_is_not_kept() -> None:
+    node = new_node()
+    proxy = Proxy(node)
+    await proxy.start()
+    node.aim(Snapshot({**FIRST.clusters, **text("e")}, FIRST.listeners, FIRST.routes))
+    proxy.refuse(await proxy.get())
+    node.aim(FIRST)
+    assert await proxy.quiet()
+    assert node.in_sync
+
+
+@scenario
 async def test_an_answer_to_an_older_message_means_nothing() -> None:
     node = new_node()
     proxy = Proxy(node)

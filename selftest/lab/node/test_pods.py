@@ -59,7 +59,7 @@ def test_capabilities_are_those_asked_for(cluster: Cluster) -> None:
 def test_the_mesh_image_has_what_the_mesh_needs(cluster: Cluster) -> None:
     cluster.pod("mesh", {**SLEEP, "image": "smi-reference-mesh:dev"})
     cluster.ready("mesh")
-    imports = "import aiohttp, cryptography.x509, smi_conformance.lab.mesh; print('ok')"
+    imports = "import aiohttp, cryptography.x509, smi_conformance.lab.mesh.ads; print('ok')"
     assert cluster.run("mesh", "python3", "-c", imports) == "ok\n"
     assert "version" in cluster.run("mesh", "envoy", "--version")
 

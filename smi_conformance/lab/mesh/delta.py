@@ -10,7 +10,7 @@ the answer about the one before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource
@@ -94,6 +94,10 @@ class Stream:
         """Take in what the proxy says; True if it refuses what it was sent."""
         subscription = self._subscriptions.get(request.type_url)
         return subscription.hear(request) if subscription else False
+
+    def refused(self, kind: str) -> Collection[str]:
+        """Names of what the proxy refuses."""
+        return self._subscriptions[kind].refused
 
     def retry(self, kind: str) -> None:
         """What was refused may do now that other resources of that kind have changed."""

@@ -78,8 +78,7 @@ class Node:
         """Set the configuration the sidecar is to have; True if it is another one. Raises ParseError."""
         if target == self._target:
             return False
-        old = self._target.clusters if self._target else {}
-        self._kept = old if self.in_sync else {**self._kept, **old}
+        self._kept = self._in_use()
         self._target = target
         wanted = _wanted(target, self._kept)
         for kind in wanted:
@@ -89,6 +88,14 @@ class Node:
         self._datagrams = snapshot.response(target.datagrams.values()) if target.datagrams else None
         self._wake()
         return True
+
+    def _in_use(self) -> Mapping[str, str]:
+        """Clusters that routes and listeners of the proxy's may name; what it refused to have is not among them."""
+        old = self._target.clusters if self._target else {}
+        if self.in_sync:
+            return old
+        refused = self._stream.refused(CLUSTERS)
+        return {name: text for name, text in {**self._kept, **old}.items() if name not in refused}
 
     def started(self, boot: str) -> None:
         """Forget what the sidecar had if it is another process than before."""

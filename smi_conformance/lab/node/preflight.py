@@ -23,6 +23,8 @@ SANDBOX_NAMESPACES = (
     linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
 )
 _SO_MARK = 36
+#: What the extra `lab` brings, as it is imported.
+PACKAGES = ("aiohttp", "envoy", "grpc", "jsonpatch")
 
 
 class PreflightError(Exception):
@@ -65,7 +67,7 @@ def _check_platform() -> None:
 
 
 def _check_packages() -> None:
-    missing = [name for name in ("aiohttp", "envoy", "jsonpatch") if importlib.util.find_spec(name) is None]
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         names = ", ".join(missing)
         way_out = f"not installed: {names}; pip install 'smi-conformance[lab]'"
