@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,10 @@ class Scene:
     def rigor(self) -> str:
         """How many attempts a denial takes."""
         return "quick" if self.light else self.options.rigor
+
+    def apart(self, nodeid: str) -> Scene:
+        """The same surroundings under another name, for what is no part of the scenario: its names, its evidence."""
+        return replace(self, nodeid=nodeid, evidence=[], propagation=[], _count=0)
 
     def fresh(self, word: str) -> str:
         """A name that no other object of the run has; the same in replay. At most word + 9 characters."""
