@@ -37,6 +37,13 @@ class Finished:
         """Requirement to verdict, of everything that was judged."""
         return {r["requirement"]: r["verdict"] for r in self.report["rows"] if r["verdict"] != "not-covered"}
 
+    @property
+    def wrong(self) -> str:
+        """What did not pass and why, a line each: short enough for the end of a CI log."""
+        rows = [r for r in self.report["rows"] if r["verdict"] in ("fail", "tentative-fail", "error", "not-run")]
+        told = [f"{r['requirement']} {r['version']} {r['verdict']}: {r['reason']}"[:600] for r in rows]
+        return "\n".join([f"exit {self.code}", *told, self.output[-300:] if not told else ""])
+
 
 def command(*arguments: str) -> list[str]:
     """The command line of the product."""

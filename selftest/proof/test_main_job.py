@@ -55,7 +55,7 @@ def _in_words(name: str) -> str:
 
 def test_every_requirement_with_a_scenario_passes(main_job: Finished) -> None:
     """The reference mesh meets everything that is judged."""
-    assert main_job.code == 0, main_job.output
+    assert main_job.code == 0, main_job.wrong
     assert main_job.verdicts == {name: NOT_HERE.get(name) or passed(name) for name in judged_by_default()}
 
 
@@ -104,7 +104,7 @@ def test_no_secret_is_in_the_report(main_job: Finished) -> None:
 def test_replay_gives_the_same_verdicts(main_job: Finished, run: Run) -> None:
     """A finished run, judged again from its observations alone."""
     again = run("--cluster", f"replay:{main_job.folder}")
-    assert again.code == 0, again.output
+    assert again.code == main_job.code, again.wrong
     assert again.verdicts == main_job.verdicts
 
 

@@ -13,6 +13,7 @@ from scipy.special import chdtrc
 from smi_conformance.judge.verdict import HarnessError
 
 T = TypeVar("T")
+SHORTEST, LONGEST, TENTH = 0.005, 0.25, 0.1  # of the rests between two looks: seconds, and a part of the time gone by
 
 
 class Clock(Protocol):
@@ -67,6 +68,11 @@ class _Watch(Generic[T]):
     def elapsed(self) -> float:
         return self._clock.now() - self._start
 
+    @property
+    def rest(self) -> float:
+        """Seconds until the next look: many at first, so that a quick change is timed to a tenth of what it took."""
+        return min(LONGEST, max(SHORTEST, TENTH * self.elapsed))
+
     def look(self) -> T:
         value = self._check()
         self.looks += 1
@@ -84,13 +90,15 @@ def until(
     check: Callable[[], T],
     *,
     deadline: float,
-    poll: float = 0.5,
+    poll: float | None = None,
     in_a_row: int = 1,
     holds: Callable[[T], bool] = bool,
     what: str = "the expectation",
     clock: Clock | None = None,
 ) -> Converged[T]:
-    """Look every `poll` seconds until `holds` is true of what `check` returns so many times in a row.
+    """Look until `holds` is true of what `check` returns so many times in a row.
+
+    There are `poll` seconds between two looks; by default a tenth of the time gone by, from 5 ms to a quarter second.
 
     The look that was begun before the deadline counts, and what holds when the deadline passes may complete its
     row: slow looks, such as denials by time-out, are no failure. Raises DeadlineExpired with the last value seen; what
@@ -98,10 +106,14 @@ def until(
     """
     clock = clock or SystemClock()
     watch = _Watch(check, holds, clock)
+
+    def rest() -> float:
+        return watch.rest if poll is None else poll
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda _: watch.row < in_a_row),
-        stop=lambda _: not watch.row and watch.elapsed + poll > deadline,
-        wait=tenacity.wait_fixed(poll),
+        stop=lambda _: not watch.row and watch.elapsed + rest() > deadline,
+        wait=lambda _: rest(),
         sleep=clock.sleep,
         retry_error_callback=lambda state: _expire(what, deadline, watch.looks, state),
     )

@@ -140,6 +140,6 @@ def digest(data: dict[str, str]) -> str:
 
 def _wait(cluster: Cluster, what: str, check: Callable[[], bool]) -> None:
     try:
-        until(check, deadline=START, poll=0.1, clock=cluster.clock)
+        until(check, deadline=START, clock=cluster.clock)
     except DeadlineExpired as error:
         raise ClusterError(f"waited {START:.0f} s in vain for {what}") from error

@@ -166,7 +166,7 @@ def _require_crds(cluster: KubeCluster) -> None:
 def _remove(backend: Backend, run: str, deadline: float) -> None:
     api = backend.api()
     try:
-        until(lambda: not remove(api, run), deadline=deadline, poll=0.5, clock=Unrecorded())
+        until(lambda: not remove(api, run), deadline=deadline, clock=Unrecorded())
     except DeadlineExpired as error:
         raise ClusterError(
             f"namespaces with the label smi-conformance/run={run} are still there: delete them"

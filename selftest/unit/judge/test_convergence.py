@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from smi_conformance.judge.convergence import DeadlineExpired, SystemClock, fits, until
@@ -40,6 +42,22 @@ def test_the_deadline_tells_what_was_seen_last() -> None:
 
     assert isinstance(caught.value, HarnessError)
     assert (caught.value.last, caught.value.looks, clock.time) == (5, 6, 105.0)
+
+
+def test_looks_become_rarer() -> None:
+    """A tenth of the time gone by is rested, so the time of a change is known to a tenth and waiting costs little."""
+    clock, times = FakeClock(), list[float]()
+
+    def look() -> bool:
+        times.append(clock.time - 100)
+        return False
+
+    with pytest.raises(DeadlineExpired):
+        until(look, deadline=30, clock=clock)
+
+    rests = [later - earlier for earlier, later in pairwise(times)]
+    assert all(rest == pytest.approx(min(0.25, max(0.005, at / 10))) for at, rest in zip(times, rests, strict=False))
+    assert len(times) < 200
 
 
 def test_it_looks_at_least_once() -> None:

@@ -13,14 +13,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import netlink
-from .netlink import Message, Netlink, attr, attributes
+from .netlink import Message, Netlink, attr, attributes, nest
 
 _GET, _DELETE = 0x101, 0x102
 _TUPLE_ORIGINAL, _TUPLE_REPLY = 1, 2
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _SOURCE, _DESTINATION = 1, 2
 _PROTO_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
+_FILTER, _FILTER_ORIGINAL, _FILTER_REPLY, _BY_PROTO_NUMBER = 25, 1, 2, 1 << 3
 _GENERIC = struct.pack("=BBH", socket.AF_INET, 0, 0)
+# Lets the kernel leave out the thousands of TCP connections; kernels before 5.8 send them, too.
+_UDP_ONLY = (
+    nest(_TUPLE_ORIGINAL, nest(_TUPLE_PROTO, attr(_PROTO_NUMBER, bytes([socket.IPPROTO_UDP]))))
+    + nest(_FILTER, attr(_FILTER_ORIGINAL, struct.pack("=I", _BY_PROTO_NUMBER)), attr(_FILTER_REPLY, bytes(4)))
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ def _parse(body: bytes) -> Flow | None:
 
 def udp_flows(link: Netlink) -> Iterator[Flow]:
     """The UDP flows tracked in the namespace of the netlink socket."""
-    for body in link.dump(Message(_GET, _GENERIC, netlink.DUMP, wants_ack=False)):
+    for body in link.dump(Message(_GET, _GENERIC + _UDP_ONLY, netlink.DUMP, wants_ack=False)):
         flow = _parse(body)
         if flow is not None:
             yield flow

@@ -84,11 +84,13 @@ class ServiceProxy:
         for messages in _chunks(_chain_messages(wanted, self._written)):
             nft.commit(self._link, messages)
         nft.commit(self._link, [*_layout_messages(wanted, self._written)])
-        self._written = wanted
-        self._forget_stale_flows()
+        before, self._written = self._written, wanted
+        self._forget_stale_flows(before)
 
-    def _forget_stale_flows(self) -> None:
-        udp = {(f.ip, f.port): b for f, b in self._written.items() if f.protocol == socket.IPPROTO_UDP}
+    def _forget_stale_flows(self, before: Services) -> None:
+        """Those of UDP frontends that lost an endpoint: the kernel takes 10 ms to walk through its table."""
+        lost = [front for front, backends in before.items() if set(backends) - set(self._written.get(front, ()))]
+        udp = {(f.ip, f.port): self._written.get(f, ()) for f in lost if f.protocol == socket.IPPROTO_UDP}
         if not udp:
             return
         flows = [flow for flow in conntrack.udp_flows(self._link) if flow.dialled in udp]
