@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import random
 import socket
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from requests_on_wire import Attempt, Channel, LocalError, judge_line, line_of, outcome_of, parsed
@@ -11,6 +14,28 @@ from time_limit import Within
 
 if TYPE_CHECKING:
     from traffic_agent import Step
+
+LOWEST, PORTS = 32768, 28232  # what Linux gives to sockets that ask for no port
+TRIES = 100
+
+
+class Sources:
+    """Source ports in turn. A flow is known by its ports alone and outlives its socket in the tables of proxies and
+    kernels: one that comes again within minutes would go where the earlier one went.
+    """
+
+    def __init__(self) -> None:
+        self._next = random.randrange(PORTS)  # noqa: S311  # no secret
+
+    def __iter__(self) -> Sources:
+        return self
+
+    def __next__(self) -> int:
+        self._next = (self._next + 1) % PORTS
+        return LOWEST + self._next
+
+
+SOURCES = Sources()
 
 
 class UdpChannel(Channel):
@@ -55,8 +80,9 @@ class UdpChannel(Channel):
             raise LocalError(f"no socket: {error}") from error
         opened.setblocking(False)
         try:
+            _bind(opened)
             opened.connect(address)  # only so is it told of a refusal
-        except OSError:
+        except (OSError, LocalError):
             opened.close()
             raise
         self._opened += 1
@@ -109,3 +135,16 @@ class UdpChannel(Channel):
         """A refusal does not say of which datagram: all that wait have gone the same way."""
         for name in self._waiting:
             self._settle(name, error)
+
+
+def _bind(opened: socket.socket) -> None:
+    """Take the next source port that is free. Raises LocalError."""
+    for port in islice(SOURCES, TRIES):
+        try:
+            opened.bind(("", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return
+    raise LocalError(f"{TRIES} source ports in a row are taken")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from selftest.unit.workload.programs import Agent, run, send, serving
+
+from udp_client import LOWEST, PORTS
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -51,6 +54,24 @@ def test_kept_datagrams_are_one_flow(tmp_path: Path) -> None:
 
                 assert [reply[0] for reply in replies] == ["timeout"] * 12
                 assert len({addr for _, addr in peer.got}) == flows
+
+    run(scenario())
+
+
+def test_no_source_port_comes_again(tmp_path: Path) -> None:
+    """A datagram of its own is a flow of its own, beside all that were sent before; a port in use is left out."""
+
+    async def scenario() -> None:
+        agent = Agent(tmp_path)
+        async with listening() as (peer, port):
+            await send(agent, protocol="udp", port=port, count=50, concurrency=50, timeout=0.1)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+                taken.bind(("", LOWEST + (peer.got[-1][1][1] + 1 - LOWEST) % PORTS))
+                await send(agent, protocol="udp", port=port, count=50, concurrency=50, timeout=0.1)
+                ports = [addr[1] for _, addr in peer.got]
+
+                assert len(set(ports)) == 100
+                assert taken.getsockname()[1] not in ports
 
     run(scenario())
 
