@@ -14,10 +14,11 @@ from typing import Any
 
 from smi_conformance.locations import WORKLOAD
 
-__all__ = ["Agent", "ask", "misbehaving", "reset", "run", "send", "serving"]
+__all__ = ["Agent", "ask", "misbehaving", "reset", "run", "send", "serving", "udp_client"]
 
 sys.path.insert(0, str(WORKLOAD))  # as in the pod, where it is one flat folder
 
+import udp_client
 from echo_server import EchoServer, ServerFirstConnection, TcpConnection
 from http_port import HttpPort
 from traffic_agent import Agent

@@ -11,9 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from selftest.unit.workload.programs import Agent, run, send, serving
-
-from udp_client import LOWEST, PORTS
+from selftest.unit.workload.programs import Agent, run, send, serving, udp_client
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -66,7 +64,7 @@ def test_no_source_port_comes_again(tmp_path: Path) -> None:
         async with listening() as (peer, port):
             await send(agent, protocol="udp", port=port, count=50, concurrency=50, timeout=0.1)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-                taken.bind(("", LOWEST + (peer.got[-1][1][1] + 1 - LOWEST) % PORTS))
+                taken.bind(("", udp_client.LOWEST + (peer.got[-1][1][1] + 1 - udp_client.LOWEST) % udp_client.PORTS))
                 await send(agent, protocol="udp", port=port, count=50, concurrency=50, timeout=0.1)
                 ports = [addr[1] for _, addr in peer.got]
 
