@@ -14,4 +14,5 @@ pytest_plugins = [
     "fixtures.rights",
     "fixtures.split",
     "fixtures.metrics",
+    "fixtures.aftermath",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,32 @@ def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     subprocess.run(argv, check=False, cwd=SUITE, stdout=subprocess.DEVNULL)
     results = [Result(**one) for one in json.loads((folder / "matrix.json").read_text())]
     return {result.fault: result for result in results}
+
+
+STUCK = """
+from smi_conformance.cluster.model.mesh import Mesh
+from smi_conformance.cli import main
+
+read = Mesh._read
+
+def stuck(mesh):
+    splits = [split.thing for split in read(mesh).splits]
+    if any(one.service in [backend.service for backend in one.backends] for one in splits):
+        mesh.stuck_at = read(mesh)
+    return getattr(mesh, "stuck_at", None) or read(mesh)
+
+Mesh._read = stuck
+main()
+"""
+
+
+def test_a_mesh_that_is_stuck_is_named_and_judged_no_further(tmp_path: Path) -> None:
+    """From the first split on that names its own root, this mesh follows no change: the scenario after it waits."""
+    picked = [word for name in ("SP-080", "SP-088", "SP-090") for word in ("--requirement", name)]
+    argv = [sys.executable, "-c", STUCK, "run", "--cluster", "model", "--report", str(tmp_path), *picked]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    rows = {row["requirement"]: row for row in json.loads((tmp_path / "report.json").read_text())["rows"]}
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert rows["SP-090"]["verdict"] == "blocked"
+    assert rows["SP-090"]["reason"] == "wedged by SP-088: since its scenario the mesh follows no change any more"

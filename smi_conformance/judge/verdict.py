@@ -73,6 +73,14 @@ class Blocked(Exception):
         self.requirement = requirement
 
 
+class Wedged(Blocked):
+    """The scenario of another requirement left a mesh that follows no change any more."""
+
+    def __init__(self, requirement: str) -> None:
+        Exception.__init__(self, f"wedged by {requirement}: since its scenario the mesh follows no change any more")
+        self.requirement = requirement
+
+
 class HarnessError(Exception):
     """The suite, the cluster or the image did not do its part; nothing is known about the mesh."""
 

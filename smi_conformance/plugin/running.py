@@ -13,7 +13,7 @@ import allure
 import pytest
 
 from smi_conformance.cluster.port import ClusterError
-from smi_conformance.judge.verdict import Nonconformance
+from smi_conformance.judge.verdict import Nonconformance, Wedged
 from smi_conformance.plugin import selection
 from smi_conformance.plugin.eventlog import hand_over
 from smi_conformance.plugin.judging import Judging, Versions, judging, require_served
@@ -54,6 +54,8 @@ class Collection:
         chosen, dropped = selection.select(items, self.options, self.stage)
         for item in chosen:
             item.stash[SCENARIO] = scenario_of(item)
+            if item.stash[SCENARIO].schedule == "poison" and isinstance(item, pytest.Function):
+                item.fixturenames.insert(0, "aftermath")  # the first to be set up is the last to look
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         items[:] = chosen
@@ -135,6 +137,8 @@ class WorkerSide(Collection):
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         assert self.worker
+        if self.worker.wedged:
+            raise Wedged(self.worker.wedged)
         rows, profile = item.stash[JUDGING].rows, self.options.profile
         for entry in (self.options.register.get(row.id) for row in rows):
             feature = profile.features.get(entry.feature)

@@ -23,6 +23,7 @@ class Worker:
         self.run: str = coordinates["run"]
         self.served: Versions = coordinates.get("served", {})
         self.name = name
+        self.wedged = ""  # the requirement whose scenario left the mesh stuck
         self.journal: Recording | Replay
         if options.replay:
             self.journal = Replay(options.replay)
