@@ -32,7 +32,7 @@ class KubeCluster:
         self._journal = journal
         self._resources: DynamicClient | None = None
         self._sessions: dict[str, Session] = {}
-        self._marks: dict[tuple[str, str], int] = {}
+        self._marks: dict[str, dict[str, int]] = {}
 
     @property
     def clock(self) -> Journal:
@@ -157,11 +157,13 @@ class KubeCluster:
             self._logs(sessions, prefix),
         )
 
-    def _logs(self, sessions: Sequence[Session], prefix: str) -> dict[str, ServerLog]:
-        """What reached the pods, who are all asked at once."""
+    def _logs(
+        self, sessions: Sequence[Session], prefix: str, since: Mapping[str, int] | None = None
+    ) -> dict[str, ServerLog]:
+        """What reached the pods, who are all asked at once: from a number on, by uid, or since they were last asked."""
         try:
             for session in sessions:
-                session.ask_for_log(prefix)
+                session.ask_for_log(prefix, None if since is None else since.get(session.pod.uid, 0))
             return {session.pod.name: session.told_log() for session in sessions}
         except ClusterError:
             for session in sessions:  # one of them may still have an answer under way, which is no other question's
@@ -173,11 +175,9 @@ class KubeCluster:
         return Observation(client.name, plan, _replies(answer))
 
     def _window(self, prefix: str, client: Pod, servers: Sequence[Pod]) -> Observation:
-        logs = {}
-        for server in servers:
-            session = self._session(server)
-            logs[server.name] = session.log(prefix, since=self._marks.get((prefix, server.uid), 0))
-            self._marks[prefix, server.uid] = session.cursor
+        sessions, marks = [self._session(server) for server in servers], self._marks.setdefault(prefix, {})
+        logs = self._logs(sessions, prefix, marks)
+        marks.update({session.pod.uid: session.cursor for session in sessions})
         return Observation(client.name, Plan(()), (), logs)
 
     def _session(self, pod: Pod) -> Session:

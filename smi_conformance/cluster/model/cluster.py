@@ -124,11 +124,11 @@ class ModelCluster(KubeCluster):
 
     def _window(self, prefix: str, client: Pod, servers: Sequence[Pod]) -> Observation:
         self._pump()
-        logs = {}
+        logs, marks = {}, self._marks.setdefault(prefix, {})
         for server in servers:
             self._alive(server)
-            log = self._traffic.servers.log(server, prefix, self._marks.get((prefix, server.uid), 0))
-            logs[server.name], self._marks[prefix, server.uid] = log, log.until
+            log = self._traffic.servers.log(server, prefix, marks.get(server.uid, 0))
+            logs[server.name], marks[server.uid] = log, log.until
         self._time.sleep(BRIEFLY)
         return Observation(client.name, Plan(()), (), logs)
 
