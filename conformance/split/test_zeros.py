@@ -28,6 +28,7 @@ def test_zeros_disturb_nobody_else(split: Splitter, clients: Actors) -> None:
     """A split whose weights are all 0 does not disturb other services."""
     other, plain = split.across((80, 20)), split.unsplit()
     clients.a.follows(other, within=0.1)
+    clients.a.finds(plain, *ALL)
     zeros = split.offer(v1=0, v2=0)
     clients.a.places(zeros)
 
