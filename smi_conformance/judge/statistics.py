@@ -59,9 +59,9 @@ class ShareTest:
         self.shares, self.title = dict(shares), title or f"shares {describe(shares)}"
         positive = [name for name, share in shares.items() if share > 0]
         tested = positive[:1] if len(positive) == 2 else positive if len(positive) > 2 else []
-        self._plans = {name: SharePlan(shares[name], delta, len(tested), fixed) for name in tested}
-        self.batch = max((plan.batch for plan in self._plans.values()), default=fixed or 100)
-        self.cap = max((plan.cap for plan in self._plans.values()), default=self.batch)
+        self.plans = {name: SharePlan(shares[name], delta, len(tested), fixed) for name in tested}
+        self.batch = max((plan.batch for plan in self.plans.values()), default=fixed or 100)
+        self.cap = max((plan.cap for plan in self.plans.values()), default=self.batch)
         self._accepted: set[str] = set()
         self.history: list[Judged] = []
         self.decision = Decision.CONTINUE
@@ -93,36 +93,36 @@ class ShareTest:
         if strays:
             self.reason = f"requests came to {_list(strays)}, which should get none"
             return Decision.REJECT
-        for name, plan in self._plans.items():
+        for name, plan in self.plans.items():
             verdict = 0 if name in self._accepted else plan.decide(n, counts.get(name, 0))
             if verdict in (-1, 1):
                 self.reason = f"{name} got too {'many' if verdict > 0 else 'few'} requests"
                 return Decision.REJECT
             if verdict == 0:
                 self._accepted.add(name)
-        return Decision.ACCEPT if len(self._accepted) == len(self._plans) else Decision.CONTINUE
+        return Decision.ACCEPT if len(self._accepted) == len(self.plans) else Decision.CONTINUE
 
     @property
     def false_failure(self) -> float:
         """Probability that a mesh of exactly these shares is failed: exact for two backends, else a bound."""
-        return sum(self._rejection(name, plan.share) for name, plan in self._plans.items())
+        return sum(self._rejection(name, plan.share) for name, plan in self.plans.items())
 
     def power(self, alternative: Mapping[str, float]) -> float:
         """Probability that a mesh of these true shares fails: exact for two backends, else at least this."""
         foreign = [name for name in alternative if alternative[name] > 0 and not self.shares.get(name)]
         if foreign:
             return 1.0  # up to (1 - share) ** n of the smallest sample
-        tests = [self._rejection(name, alternative.get(name, 0.0)) for name in self._plans]
+        tests = [self._rejection(name, alternative.get(name, 0.0)) for name in self.plans]
         return max(tests, default=0.0)
 
     @property
     def mean_sample(self) -> float:
         """Mean number of requests when the shares are right: exact for two backends, else at least this."""
-        means = [characteristic(plan, plan.share, self.batch).mean for plan in self._plans.values()]
+        means = [characteristic(plan, plan.share, self.batch).mean for plan in self.plans.values()]
         return max(means, default=float(self.batch))
 
     def _rejection(self, name: str, truth: float) -> float:
-        return characteristic(self._plans[name], truth, self.batch).reject
+        return characteristic(self.plans[name], truth, self.batch).reject
 
     @property
     def detects(self) -> dict[str, tuple[float, float]]:
@@ -130,7 +130,7 @@ class ShareTest:
 
         A light check may not reach that on one side; then it is the end of the scale.
         """
-        return {name: plan.alternatives for name, plan in self._plans.items()}
+        return {name: plan.alternatives for name, plan in self.plans.items()}
 
     def explain(self) -> str:
         """One paragraph: what was seen, what it means, and how sure that is."""
@@ -147,7 +147,7 @@ class ShareTest:
         return f"{name} {count} ({count / look.n:.1%}, expected {self.shares.get(name, 0):.1%})"
 
     def _strength(self) -> str:
-        if not self._plans:
+        if not self.plans:
             return "Every request counts."
         shown = ", ".join(
             f"{name} at {share:.4g} with {self._rejection(name, share):.2%}"
@@ -161,13 +161,13 @@ class ShareTest:
         last = self.history[-1] if self.history else Judged(0, {}, self.decision)
         without = [name for name, share in self.shares.items() if not share]
         return Evidence(
-            kind="share" if self._plans else "zero",
+            kind="share" if self.plans else "zero",
             title=self.title,
             passed=self.decision is Decision.ACCEPT,
             text=self.explain(),
             numbers={"shares": self.shares, "n": last.n, "cap": self.cap, "detects": self.detects},
             looks=tuple(Look(look.n, look.counts) for look in self.history),
-            bound=Bound(0.95, zero_bound(last.n)) if last.n and (without or not self._plans) else None,
+            bound=Bound(0.95, zero_bound(last.n)) if last.n and (without or not self.plans) else None,
             false_failure=self.false_failure,
         )
 
