@@ -48,10 +48,10 @@ def test_each_backend_maps_the_port_itself(split: Splitter, clients: Actors) -> 
     """Each backend Service maps the called port to its own numeric targetPort."""
     blue, green = split.service("v1"), split.service("green", {8080: 8081})
     root = split.onto(split.service("family"), blue=(blue, 75), green=(green, 25))
-    clients.a.follows(root).hits(blue=8080, green=8081)
+    clients.a.follows(root, hits={"blue": 8080, "green": 8081})
 
     root = root.remapped("green", 8082)
-    clients.a.follows(root, rough=True).hits(blue=8080, green=8082)
+    clients.a.follows(root, rough=True, hits={"blue": 8080, "green": 8082})
 
 
 @requirement("SP-054")
@@ -90,8 +90,8 @@ def test_requests_stay_on_their_port(split: Splitter, clients: Actors) -> None:
     """A split request stays on the port number it was sent to."""
     root = split.on_ports(BOTH).across((80, 20))
 
-    clients.a.follows(root, within=0.1).hits(v1=8080, v2=8080)
-    clients.a.follows(root.on(8081), within=0.1).hits(v1=8081, v2=8081)
+    clients.a.follows(root, within=0.1, hits={"v1": 8080, "v2": 8080})
+    clients.a.follows(root.on(8081), within=0.1, hits={"v1": 8081, "v2": 8081})
 
 
 @requirement("SP-058")
@@ -111,7 +111,7 @@ def test_target_port_may_be_a_name(split: Splitter, clients: Actors) -> None:
     blue, green = split.service("shade", {8080: "web"}), split.service("v2")
     root = split.onto(split.service("family"), blue=(blue, 60), green=(green, 40))
 
-    clients.a.follows(root, within=0.1).hits(blue=(8080, 8081), green=8080)
+    clients.a.follows(root, within=0.1, hits={"blue": (8080, 8081), "green": 8080})
 
 
 @requirement("SP-061")
