@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import tenacity
-from scipy.special import chdtrc
+from scipy.special import chdtrc, chdtri, ndtri
 
 from smi_conformance.judge.verdict import HarnessError
 
@@ -128,6 +129,7 @@ def _expire(what: str, deadline: float, looks: int, state: tenacity.RetryCallSta
 
 
 Counts = Mapping[str, int]
+MISTAKEN = 1e-6  # how often a window may take what was before for what is to come: there may be hundreds of looks
 
 
 def fits(counts: Counts, shares: Mapping[str, float], *, alpha: float = 1e-3) -> bool:
@@ -142,3 +144,18 @@ def fits(counts: Counts, shares: Mapping[str, float], *, alpha: float = 1e-3) ->
     due = {name: share * total for name, share in shares.items() if share}
     statistic = sum((counts.get(name, 0) - expected) ** 2 / expected for name, expected in due.items())
     return len(due) == 1 or float(chdtrc(len(due) - 1, statistic)) >= alpha
+
+
+def telling(shares: Mapping[str, float], was: Mapping[str, float], *, least: int, most: int = 2000) -> int:
+    """Requests in a window by which `fits` tells these shares from those that were before, at least and at most.
+
+    While a change is on its way every look meets the shares of before. They are taken for the new ones less than once
+    in a million looks: the noncentral chi-square of the window is far enough off, or a stray is seen.
+    """
+    distance = sum((was.get(name, 0) - share) ** 2 / share for name, share in shares.items() if share)
+    stray = sum(share for name, share in was.items() if not shares.get(name))
+    if not distance:
+        return least
+    far = (math.sqrt(float(chdtri(len(shares), 1e-3))) - float(ndtri(MISTAKEN))) ** 2
+    seen = math.log(MISTAKEN) / math.log1p(-stray) if 0 < stray < 1 else math.inf
+    return min(most, max(least, math.ceil(min(far / distance, seen))))
