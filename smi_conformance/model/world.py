@@ -129,8 +129,14 @@ class World:
     posture: str = "deny"
 
     def pods_of(self, service: Service) -> list[Pod]:
-        """The pods that a Service selects, ready or not."""
-        return [pod for pod in self.pods if service.selects(pod)]
+        """The pods that a Service selects, ready or not. Not to be changed."""
+        if service not in self._selected:
+            self._selected[service] = [pod for pod in self.pods if service.selects(pod)]
+        return self._selected[service]
+
+    @cached_property
+    def _selected(self) -> dict[Service, list[Pod]]:
+        return {}
 
     def accounts_of(self, service: Key) -> set[Key]:
         """The accounts of the pods that a Service selects; none for an unknown Service."""

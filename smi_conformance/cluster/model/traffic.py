@@ -64,6 +64,8 @@ TOOK = 0.0005  # seconds of virtual time for one request
 ENDED = ("reset", "closed", "refused")
 Way = Route | Answer | Request
 """Where equal requests go, or what comes of all of them; the request where each has to be looked at by itself."""
+Pools = dict[tuple[Any, ...], dict[int, Connection]]
+"""Kept connections that outlive their step, by lane."""
 
 
 class Servers:
@@ -74,10 +76,18 @@ class Servers:
 
     def arrived(self, endpoint: Endpoint, step: Step, request: Request, request_id: str) -> None:
         """Note an arrival."""
+        self.arrivals(endpoint, step, request)(request_id)
+
+    def arrivals(self, endpoint: Endpoint, step: Step, request: Request) -> Callable[[str], None]:
+        """Notes the arrivals of equal requests: called with the id of each."""
         seen = self._seen[endpoint.pod.uid]
-        http = request.protocol == "http"
-        method, path = (request.method, request.path) if http else (None, None)
-        seen.append(Arrival(len(seen), request_id, step.protocol, endpoint.port, method, path, request.client.ip))
+        method, path = (request.method, request.path) if request.protocol == "http" else (None, None)
+        protocol, port, peer = step.protocol, endpoint.port, request.client.ip
+
+        def note(request_id: str) -> None:
+            seen.append(Arrival(len(seen), request_id, protocol, port, method, path, peer))
+
+        return note
 
     def log(self, pod: PodRef, prefix: str, since: int) -> ServerLog:
         """What arrived at a pod from number `since` on."""
@@ -97,7 +107,7 @@ class Traffic:
         self.mesh, self.servers = mesh, Servers()
         self._random = random.Random(seed)  # noqa: S311  # a spread, not a secret
         self._carry: Carry = mesh.switches.around(PROXY, carry)
-        self._pools: dict[tuple[Any, ...], Connection] = {}
+        self._pools: Pools = {}
         self._memo: dict[Any, Any] = {}
         self._plain = not (mesh.random_routing or mesh.random_admission)
         self.told: Callable[[Request, Answer, float], None] | None = None
@@ -224,30 +234,24 @@ class Traffic:
 class Lanes:
     """The connections of a step: requests take turns on `concurrency` lanes."""
 
-    def __init__(self, pools: dict[tuple[Any, ...], Connection], client: PodRef, step: Step) -> None:
-        self._pools, self._client, self._step = pools, client, step
-        self._own: dict[tuple[Any, ...], Connection] = {}
-        self._opened: defaultdict[int, int] = defaultdict(int)
+    def __init__(self, pools: Pools, client: PodRef, step: Step) -> None:
+        self._concurrency, self._fresh = step.concurrency, step.connection == "new"
+        key = (client.uid, step.pool, step.protocol, step.host, step.port)
+        self._kept: dict[int, Connection] = pools.setdefault(key, {}) if step.pool else {}
+        self._opened = [0] * step.concurrency
 
     def connection(self, index: int) -> Connection:
         """The connection for a request; new ones where each request has its own."""
-        step, lane = self._step, index % self._step.concurrency
-        if step.connection == "new":
+        lane = index % self._concurrency
+        if self._fresh:
             return self._open(lane)
-        place, key = self._place(lane)
-        if key not in place:
-            place[key] = self._open(lane)
-        return place[key]
+        if lane not in self._kept:
+            self._kept[lane] = self._open(lane)
+        return self._kept[lane]
 
     def closed(self, index: int) -> None:
         """The connection has ended: the next request on its lane opens another."""
-        place, key = self._place(index % self._step.concurrency)
-        place.pop(key, None)
-
-    def _place(self, lane: int) -> tuple[dict[tuple[Any, ...], Connection], tuple[Any, ...]]:
-        step = self._step
-        key = (self._client.uid, step.pool, step.protocol, step.host, step.port, lane)
-        return (self._pools if step.pool else self._own), key
+        self._kept.pop(index % self._concurrency, None)
 
     def _open(self, lane: int) -> Connection:
         self._opened[lane] += 1
