@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from smi_conformance.model.objects import (
     IdentityBinding,
@@ -136,6 +136,11 @@ class World:
 
     @cached_property
     def _selected(self) -> dict[Service, list[Pod]]:
+        return {}
+
+    @cached_property
+    def worked_out(self) -> dict[Any, Any]:
+        """What anybody has found out about this world and may want to know again, by a key of their own."""
         return {}
 
     def accounts_of(self, service: Key) -> set[Key]:

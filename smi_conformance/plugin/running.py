@@ -25,7 +25,6 @@ from smi_conformance.plugin.settings import RunOptions
 from smi_conformance.plugin.stash import JUDGING, SCENARIO, SCENE, WORKER
 from smi_conformance.plugin.worker import Scene, Worker
 
-
 GARBAGE = 50_000  # new objects after which unreachable ones are looked for
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +25,13 @@ from smi_conformance.cluster.model.exchange import (
     Exchange,
     carry,
 )
-from smi_conformance.cluster.model.mesh import Mesh, addressed
+from smi_conformance.cluster.model.mesh import Mesh, Spread, addressed
 from smi_conformance.cluster.model.routes import Route
 from smi_conformance.cluster.model.switchboard import LOOKUP, PROXY
 from smi_conformance.cluster.port import ClusterError
 from smi_conformance.cluster.port import Pod as PodRef
 from smi_conformance.judge.observation import Arrival, Reply, ServerLog, Step
-from smi_conformance.model.oracle import Choice, Endpoint, Endpoints, Request
+from smi_conformance.model.oracle import Endpoint, Request
 from smi_conformance.model.world import Pod, Protocol, World
 
 __all__ = [
@@ -109,7 +109,6 @@ class Traffic:
         self._carry: Carry = mesh.switches.around(PROXY, carry)
         self._pools: Pools = {}
         self._memo: dict[Any, Any] = {}
-        self._plain = not (mesh.random_routing or mesh.random_admission)
         self.told: Callable[[Request, Answer, float], None] | None = None
         """Who else hears of each request with its answer and its time."""
 
@@ -178,7 +177,7 @@ class Traffic:
         request_id = f"{step.id}.{index}"
         if isinstance(way, Route):
             return way.send(self._random.random(), request_id)
-        request = replace(way, luck=self._random.random())
+        request = way.lucky(self._random.random())
         return self._carry(Exchange(self, self._memo["world"], step, request, connection, request_id, now))
 
     def _route(self, world: World, sender: Pod, step: Step, now: float) -> Way:
@@ -188,7 +187,7 @@ class Traffic:
         exchange = Exchange(self, world, step, request, Connection(), "", now)
         if step.host in LOOPBACK:
             return Route(exchange, [(1.0, Endpoint(sender, step.port))], bypass=True)
-        if self._plain and (request.protocol == "http" or step.connection == "new"):
+        if self.mesh.plain and (request.protocol == "http" or step.connection == "new"):
             return Route(exchange, self.spread(exchange))
         return request
 
@@ -215,36 +214,20 @@ class Traffic:
             return spread[0][1]
         return self._random.choices([place for _, place in spread], [weight for weight, _ in spread])[0]
 
-    def spread(self, exchange: Exchange) -> list[tuple[float, Endpoint | None]]:
+    def spread(self, exchange: Exchange) -> Spread:
         """The endpoints with their weights; None where requests fail."""
         request = exchange.request
         if request.pod is not None:
             return [(1.0, Endpoint(request.pod, request.port))]
-        places = [(float(choice.weight), endpoints or (None,)) for choice, endpoints in self._places(exchange)]
-        return [(w / len(ends), end) for w, ends in places for end in ends] or [(1.0, None)]
-
-    def _places(self, exchange: Exchange) -> Sequence[tuple[Choice, Endpoints]]:
-        view = self.mesh.view(exchange.world, exchange.request.client, exchange.now)
-        if self.mesh.random_routing:
-            return self.mesh.places(view, exchange.request)
-        key = ("places", exchange.request.client.uid, exchange.step)
-        if key not in self._memo:
-            self._memo[key] = self.mesh.places(view, exchange.request)
-        found: Sequence[tuple[Choice, Endpoints]] = self._memo[key]
-        return found
+        return self.mesh.spread(self.mesh.view(exchange.world, request.client, exchange.now), request)
 
     def admitted(self, exchange: Exchange, endpoint: Endpoint) -> bool:
-        """Asked once for equal requests, unless a fault may want to roll dice."""
-        pod, port = endpoint.pod, endpoint.port
+        """Whether the proxy of a pod lets a request in; pods outside the mesh have none."""
+        pod = endpoint.pod
         if not pod.meshed:
             return True
         view = self.mesh.view(exchange.world, pod, exchange.now)
-        if self.mesh.random_admission:
-            return bool(self.mesh.admits(view, exchange.request, pod, port))
-        key = ("admitted", exchange.request.client.uid, exchange.step, endpoint)
-        if key not in self._memo:
-            self._memo[key] = self.mesh.admits(view, exchange.request, pod, port)
-        return bool(self._memo[key])
+        return bool(self.mesh.admits(view, exchange.request, pod, endpoint.port))
 
 
 def _reply_of(answer: Answer, step: Step, sent: float, connection: int) -> Reply:
