@@ -20,6 +20,7 @@ from smi_conformance.judge.convergence import Clock, SystemClock
 
 Json = Any
 CLEANUP = "delete"
+_compact = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class Journal(Protocol):
@@ -78,7 +79,7 @@ class Recording(_Scoped):
         self._now = self._clock.now() - self._began
         head = {"scope": self._scopes[-1], "worker": self._worker, "t": round(self._now, 4)}
         self._now = head["t"]  # type: ignore[assignment]  # what is judged is what is written
-        self._file.write(json.dumps({**head, **line}, separators=(",", ":")) + "\n")
+        self._file.write(_compact({**head, **line}) + "\n")
 
     def now(self) -> float:
         return self._now

@@ -143,8 +143,14 @@ class KubeCluster:
         return self._observation("stop", stream, client, lambda: self._stop(stream, client, plan))
 
     def _observation(self, op: str, prefix: str, client: Pod, live: Callable[[], Observation]) -> Observation:
-        recorded = self._journal.call(op, f"{prefix} {client.name}", lambda: live().to_json())
-        return Observation.from_json(recorded).check()
+        made: list[Observation] = []
+
+        def seen() -> dict[str, Any]:
+            made.append(live())
+            return made[0].to_json()
+
+        recorded = self._journal.call(op, f"{prefix} {client.name}", seen)
+        return (made[0] if made else Observation.from_json(recorded)).check()
 
     def _observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
         sessions = [self._session(server) for server in servers]  # opened before anything is sent

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
-from operator import attrgetter
-from typing import Any
+from functools import cached_property
+from itertools import starmap
+from operator import lt
+from typing import Any, NamedTuple
 
 from smi_conformance.judge.verdict import EvidenceLost, HarnessError
 
@@ -50,17 +51,17 @@ class Step:
     due: tuple[tuple[str, str], ...] = ()
     ahead: str = ""
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
-        """The id of every request, in order."""
+        """The id of every request, in order. Not to be changed."""
         return [f"{self.id}.{index}" for index in range(self.count)]
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the default, as the agent takes it."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        changed = {one.name: values[one.name] for one in fields(self) if values[one.name] != one.default}
+        values = ((name, getattr(self, name), default) for name, default in _DEFAULTS)
+        changed = {name: value for name, value, default in values if value != default}
         for name in changed.keys() & {"headers", "due"}:
-            changed[name] = [list(pair) for pair in values[name]]
+            changed[name] = [list(pair) for pair in changed[name]]
         return changed
 
     @classmethod
@@ -70,15 +71,18 @@ class Step:
         return cls(**{**source, **pairs})
 
 
+_DEFAULTS = [(one.name, one.default) for one in fields(Step)]
+
+
 @dataclass(frozen=True)
 class Plan:
     """Steps that a client carries out one after another."""
 
     steps: tuple[Step, ...]
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
-        """The id of every request, in order."""
+        """The id of every request, in order. Not to be changed."""
         return [one for step in self.steps for one in step.ids]
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -91,8 +95,10 @@ class Plan:
         return cls(tuple(Step.from_json(step) for step in source))
 
 
-@dataclass(frozen=True)
-class Reply:
+# There are many thousands of replies and arrivals in a run: tuples are made and written fastest.
+
+
+class Reply(NamedTuple):
     """What came of one request. `server` and `port` are those that the echo names; times in ms and Unix time.
 
     `outcome`: answer, altered, status, reset, refused, closed, timeout, greeted, unreachable or unresolved.
@@ -109,11 +115,10 @@ class Reply:
 
     def to_json(self) -> list[Any]:
         """As the agent gives it."""
-        return list(_reply_values(self))
+        return list(self)
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What a server saw of one request, noted before it answered."""
 
     seq: int
@@ -126,12 +131,7 @@ class Arrival:
 
     def to_json(self) -> list[Any]:
         """As the echo server gives it."""
-        return list(_arrival_values(self))
-
-
-# There are many thousands of them in a run, and asking for the fields of a class each time takes longest.
-_reply_values = attrgetter(*(one.name for one in fields(Reply)))
-_arrival_values = attrgetter(*(one.name for one in fields(Arrival)))
+        return list(self)
 
 
 @dataclass(frozen=True)
@@ -150,21 +150,22 @@ class ServerLog:
         """Raises EvidenceLost if the log cannot be complete."""
         if self.boots[0] != self.boots[1]:
             raise EvidenceLost(f"{server} started anew while it was observed")
-        inside = all(self.since <= arrival.seq < self.until for arrival in self.arrivals)
-        rising = all(one.seq < next_one.seq for one, next_one in pairwise(self.arrivals))
-        if not (inside and rising and self.since <= self.until):
+        numbers = [arrival.seq for arrival in self.arrivals]
+        rising = all(map(lt, numbers, numbers[1:]))
+        inside = not numbers or (self.since <= numbers[0] and numbers[-1] < self.until)
+        if not (rising and inside and self.since <= self.until):
             raise EvidenceLost(f"the numbers of the arrivals at {server} do not fit {self.since}..{self.until}")
 
     def to_json(self) -> dict[str, Any]:
         """Compact JSON."""
-        arrivals = [arrival.to_json() for arrival in self.arrivals]
+        arrivals = list(map(list, self.arrivals))
         return {"boots": list(self.boots), "span": [self.since, self.until], "arrivals": arrivals}
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> ServerLog:
         """The inverse of `to_json`."""
         before, after = source["boots"]
-        arrivals = tuple(Arrival(*arrival) for arrival in source["arrivals"])
+        arrivals = tuple(starmap(Arrival, source["arrivals"]))
         since, until = source["span"]
         return cls((before, after), since, until, arrivals)
 
@@ -198,7 +199,7 @@ class Observation:
 
     def outcomes(self) -> Counter[str]:
         """How often each outcome was met."""
-        return Counter(reply.outcome for _, reply in self.requests())
+        return Counter([reply.outcome for replies in self.replies for reply in replies])
 
     def answered(self) -> dict[str, Reply]:
         """The requests whose exact echo came back, by id."""
@@ -221,8 +222,8 @@ class Observation:
         found: dict[str, list[str]] = {}
         for server, log in self.servers.items():
             for arrival in log.arrivals:
-                if arrival.id in wanted:
-                    found.setdefault(arrival.id, []).append(server)
+                if (one := arrival.id) in wanted:
+                    found.setdefault(one, []).append(server)
         return found
 
     def counts(self, groups: Mapping[str, str] | None = None) -> Counter[str]:
@@ -251,7 +252,7 @@ class Observation:
         return {
             "client": self.client,
             "plan": self.plan.to_json(),
-            "replies": [[reply.to_json() for reply in replies] for replies in self.replies],
+            "replies": [list(map(list, replies)) for replies in self.replies],
             "servers": {server: log.to_json() for server, log in self.servers.items()},
         }
 
@@ -261,6 +262,6 @@ class Observation:
         return cls(
             source["client"],
             Plan.from_json(source["plan"]),
-            tuple(tuple(Reply(*reply) for reply in replies) for replies in source["replies"]),
+            tuple(tuple(starmap(Reply, replies)) for replies in source["replies"]),
             {server: ServerLog.from_json(log) for server, log in source["servers"].items()},
         )

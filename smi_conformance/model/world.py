@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from smi_conformance.model.objects import (
     IdentityBinding,
@@ -129,8 +129,19 @@ class World:
     posture: str = "deny"
 
     def pods_of(self, service: Service) -> list[Pod]:
-        """The pods that a Service selects, ready or not."""
-        return [pod for pod in self.pods if service.selects(pod)]
+        """The pods that a Service selects, ready or not. Not to be changed."""
+        if service not in self._selected:
+            self._selected[service] = [pod for pod in self.pods if service.selects(pod)]
+        return self._selected[service]
+
+    @cached_property
+    def _selected(self) -> dict[Service, list[Pod]]:
+        return {}
+
+    @cached_property
+    def worked_out(self) -> dict[Any, Any]:
+        """What anybody has found out about this world and may want to know again, by a key of their own."""
+        return {}
 
     def accounts_of(self, service: Key) -> set[Key]:
         """The accounts of the pods that a Service selects; none for an unknown Service."""

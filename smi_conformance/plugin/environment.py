@@ -14,13 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from smi_conformance import __version__
 from smi_conformance.cluster.backends import Backend, open_backend
-from smi_conformance.cluster.facts import cluster_facts, images
+from smi_conformance.cluster.facts import cluster_facts, images, read
 from smi_conformance.cluster.journal import Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.port import ClusterError, Ref
@@ -68,8 +67,8 @@ class Environment:
             return {}
         try:
             api = self.backend.api()
-            own = client.CoreV1Api(api).list_namespace(label_selector=f"{LABEL}={self.run}", _request_timeout=10).items
-            return images(api, [*(n.metadata.name for n in own), *self.options.profile.namespaces])
+            own = read(api, "/api/v1/namespaces", label_selector=f"{LABEL}={self.run}")["items"]
+            return images(api, [*(n["metadata"]["name"] for n in own), *self.options.profile.namespaces])
         except (ApiException, HTTPError, OSError):
             return {}
 

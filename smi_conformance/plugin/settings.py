@@ -78,7 +78,7 @@ class RunOptions:
     def _parts(self) -> dict[str, RunOptions]:
         return {posture: replace(self, posture=posture) for posture in self.postures}
 
-    @property
+    @cached_property
     def limits(self) -> Deadlines:
         """Deadlines of this run: the defaults, the profile's, the user's, each over the one before."""
         return Deadlines().with_(**self.profile.deadlines).with_(**self.deadlines)

@@ -74,6 +74,7 @@ class ApiServer:
         self._verbs = Verbs(self._registry, tokens, Authenticator(tokens, "not used"))
         self._answer = switches.around(API, self._served)
         self._controllers: asyncio.Task[None] | None = None
+        self._rested_at = -1  # the version of the store that left the controllers nothing to do
         self._extensions: dict[str, Callable[[ApiCall], Answer]] = {}
         self._run(self._start(pki))
 
@@ -118,7 +119,8 @@ class ApiServer:
             answer = await self._respond(call)
         except ApiError as error:
             return error.code, error.status()
-        await self._settle()
+        if self.store.version != self._rested_at:
+            await self._settle()
         return answer
 
     async def _respond(self, call: ApiCall) -> Answer:
@@ -166,7 +168,8 @@ class ApiServer:
             quiet = quiet + 1 if self.store.version == version else 0
             version = self.store.version
             if quiet >= QUIET:
-                return
+                break
+        self._rested_at = version
 
     def close(self) -> None:
         """End the controllers."""

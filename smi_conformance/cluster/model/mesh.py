@@ -22,7 +22,7 @@ from smi_conformance.cluster.model.switchboard import (
     WORLD,
     Switches,
 )
-from smi_conformance.model.oracle import Choice, Choices, Endpoints, Oracle, Request
+from smi_conformance.model.oracle import Choice, Choices, Endpoint, Endpoints, Oracle, Request
 from smi_conformance.model.readings import Readings
 from smi_conformance.model.world import Key, Pod, Service, World
 
@@ -30,6 +30,7 @@ Admit = Callable[[World, Request, Pod, int], bool]
 Choose = Callable[[World, Request], Choices]
 Locate = Callable[[World, Choice, Request], Endpoints]
 Lookup = Callable[[World, Pod, str], "Service | Pod | None"]
+Spread = list[tuple[float, "Endpoint | None"]]
 CLUSTER = ".svc.cluster.local"
 
 
@@ -56,6 +57,10 @@ class Mesh:
         self.choices: Choose = switches.around(CHOICES, self._choices)
         self.endpoints: Locate = switches.around(ENDPOINTS, self._endpoints)
         self.lookup: Lookup = switches.around(LOOKUP, lookup)
+        self._remembers, self._differs = switches.any(PAST), switches.any(VIEW)
+        self._routes_equally = not switches.any(CHOICES, ENDPOINTS)
+        self.plain = not switches.any(ADMISSION, CHOICES, ENDPOINTS, PROXY, PAST)
+        """Whether all equal requests have the same places and are admitted alike."""
 
     def turn(self, posture: str) -> None:
         """Enforce access (deny) or not (permissive) from now on."""
@@ -84,33 +89,50 @@ class Mesh:
 
     def view(self, world: World, pod: Pod, now: float) -> World:
         """The world as the proxy of one pod knows it."""
-        if self.switches.any(PAST):
+        if self._remembers:
             world = self.switches.value(PAST, world, self.history, pod, now)
-        if not self.switches.any(VIEW):
+        if not self._differs:
             return world
         key = (id(world), pod.uid)
         if key not in self._views:
             self._views[key] = self.switches.value(VIEW, world, pod)
         return self._views[key]
 
-    @property
-    def random_admission(self) -> bool:
-        """Whether admission of two equal requests may differ."""
-        return self.switches.any(ADMISSION, PROXY, PAST)
-
-    @property
-    def random_routing(self) -> bool:
-        """Whether the places of two equal requests may differ."""
-        return self.switches.any(CHOICES, ENDPOINTS, PROXY, PAST)
+    # What the oracle says does not change within a world, however often a fault asks for it.
 
     def _admits(self, world: World, request: Request, pod: Pod, port: int) -> bool:
-        return self.oracle.admits(world, request, pod, port)
+        known, key = world.worked_out, (self, "admits", request.asked, pod, port)
+        if key not in known:
+            known[key] = self.oracle.admits(world, request, pod, port)
+        return bool(known[key])
 
     def _choices(self, world: World, request: Request) -> Choices:
-        return self.oracle.choices(world, request)
+        known, key = world.worked_out, (self, "choices", request.asked)
+        if key not in known:
+            known[key] = self.oracle.choices(world, request)
+        found: Choices = known[key]
+        return found
 
     def _endpoints(self, world: World, choice: Choice, request: Request) -> Endpoints:
-        return self.oracle.endpoints(world, choice, request)
+        known, key = world.worked_out, (self, "endpoints", choice, request.transport)
+        if key not in known:
+            known[key] = self.oracle.endpoints(world, choice, request)
+        found: Endpoints = known[key]
+        return found
+
+    def spread(self, world: World, request: Request) -> Spread:
+        """The endpoints of a request on a Service with their weights; None where requests fail."""
+        if not self._routes_equally:
+            return self._spread(world, request)
+        known, key = world.worked_out, (self, "spread", request.asked)
+        if key not in known:
+            known[key] = self._spread(world, request)
+        found: Spread = known[key]
+        return found
+
+    def _spread(self, world: World, request: Request) -> Spread:
+        places = [(float(choice.weight), ends or (None,)) for choice, ends in self.places(world, request)]
+        return [(weight / len(ends), end) for weight, ends in places for end in ends] or [(1.0, None)]
 
     def places(self, world: World, request: Request) -> list[tuple[Choice, Endpoints]]:
         """Where a request on a Service may go; outside the mesh it goes where plain Kubernetes sends it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from smi_conformance.cluster.model.apiserver import ApiCall
 from smi_conformance.cluster.model.clock import VirtualClock
@@ -33,8 +33,7 @@ class Tally:
     pods: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """One HTTP request of a client in the mesh."""
 
     now: float
@@ -106,13 +105,13 @@ class Metrics:
         """What is known of a split."""
         tally, root = Tally(), Key(split.key.namespace, split.thing.service)
         homes = {pod.key.name: b.service for b in split.thing.backends for pod in _pods(world, split, b.service)}
+        backends, since = set(homes.values()), self._clock.now() - WINDOW
+        self._notes = [note for note in self._notes if note.now >= since]
         for note in self._notes:
-            if note.now < self._clock.now() - WINDOW:
-                continue
             if note.service == root:
                 if home := homes.get(note.pod):
                     tally.through[home][note.success] += 1
-            elif note.service.name in homes.values() and note.service.namespace == root.namespace:
+            elif note.service.name in backends and note.service.namespace == root.namespace:
                 tally.direct[note.service.name][note.success] += 1
             if note.pod in homes:
                 tally.pods[note.pod][note.success] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +25,13 @@ from smi_conformance.cluster.model.exchange import (
     Exchange,
     carry,
 )
-from smi_conformance.cluster.model.mesh import Mesh, addressed
+from smi_conformance.cluster.model.mesh import Mesh, Spread, addressed
 from smi_conformance.cluster.model.routes import Route
-from smi_conformance.cluster.model.switchboard import PROXY
+from smi_conformance.cluster.model.switchboard import LOOKUP, PROXY
 from smi_conformance.cluster.port import ClusterError
 from smi_conformance.cluster.port import Pod as PodRef
 from smi_conformance.judge.observation import Arrival, Reply, ServerLog, Step
-from smi_conformance.model.oracle import Choice, Endpoint, Endpoints, Request
+from smi_conformance.model.oracle import Endpoint, Request
 from smi_conformance.model.world import Pod, Protocol, World
 
 __all__ = [
@@ -64,6 +64,8 @@ TOOK = 0.0005  # seconds of virtual time for one request
 ENDED = ("reset", "closed", "refused")
 Way = Route | Answer | Request
 """Where equal requests go, or what comes of all of them; the request where each has to be looked at by itself."""
+Pools = dict[tuple[Any, ...], dict[int, Connection]]
+"""Kept connections that outlive their step, by lane."""
 
 
 class Servers:
@@ -74,10 +76,18 @@ class Servers:
 
     def arrived(self, endpoint: Endpoint, step: Step, request: Request, request_id: str) -> None:
         """Note an arrival."""
+        self.arrivals(endpoint, step, request)(request_id)
+
+    def arrivals(self, endpoint: Endpoint, step: Step, request: Request) -> Callable[[str], None]:
+        """Notes the arrivals of equal requests: called with the id of each."""
         seen = self._seen[endpoint.pod.uid]
-        http = request.protocol == "http"
-        method, path = (request.method, request.path) if http else (None, None)
-        seen.append(Arrival(len(seen), request_id, step.protocol, endpoint.port, method, path, request.client.ip))
+        method, path = (request.method, request.path) if request.protocol == "http" else (None, None)
+        protocol, port, peer = step.protocol, endpoint.port, request.client.ip
+
+        def note(request_id: str) -> None:
+            seen.append(Arrival(len(seen), request_id, protocol, port, method, path, peer))
+
+        return note
 
     def log(self, pod: PodRef, prefix: str, since: int) -> ServerLog:
         """What arrived at a pod from number `since` on."""
@@ -97,9 +107,8 @@ class Traffic:
         self.mesh, self.servers = mesh, Servers()
         self._random = random.Random(seed)  # noqa: S311  # a spread, not a secret
         self._carry: Carry = mesh.switches.around(PROXY, carry)
-        self._pools: dict[tuple[Any, ...], Connection] = {}
+        self._pools: Pools = {}
         self._memo: dict[Any, Any] = {}
-        self._plain = not (mesh.random_routing or mesh.random_admission)
         self.told: Callable[[Request, Answer, float], None] | None = None
         """Who else hears of each request with its answer and its time."""
 
@@ -109,12 +118,24 @@ class Traffic:
 
     def run(self, client: PodRef, step: Step, now: float) -> Iterator[Reply]:
         """The replies to all requests of a step, one by one, as they are sent."""
-        lanes, route = self.lanes(client, step), self._way(client, step, now)
+        lanes, way = self.lanes(client, step), self._way(client, step, now)
+        if isinstance(way, Route) and step.connection == "new" and not self.mesh.delay:
+            yield from self._along(way, step, now)
+            return
         for index in range(step.count):
             when = now + index * TOOK
             if self.mesh.delay:  # then the mesh may learn something between two requests
-                route = self._way(client, step, when)
-            yield self._reply(route, step, index, lanes, when)
+                way = self._way(client, step, when)
+            yield self._reply(way, step, index, lanes, when)
+
+    def _along(self, route: Route, step: Step, now: float) -> Iterator[Reply]:
+        """The same for equal requests, each on its own connection: most of all traffic, so nothing is done twice."""
+        send, luck, told, request = route.send, self._random.random, self.told, route.request
+        for index, request_id in enumerate(step.ids):
+            when, answer = now + index * TOOK, send(luck(), request_id)
+            if told:
+                told(request, answer, when)
+            yield _reply_of(answer, step, when, index // step.concurrency + 1)
 
     def at(self, client: PodRef, step: Step, index: int, lanes: Lanes, now: float) -> Reply:
         """One request, in the world as it is by then."""
@@ -128,11 +149,17 @@ class Traffic:
         sender = self._memo["pods"].get(client.uid)
         if sender is None:
             raise ClusterError(f"agent of pod {client.name} does not answer: the pod is gone")
-        key = (sender.uid, step)
+        key = (sender.uid, self._likeness(step))
         if key not in self._memo:
             self._memo[key] = self._route(world, sender, step, now)
         way: Way = self._memo[key]
         return way
+
+    def _likeness(self, step: Step) -> Step:
+        """The same for all steps whose requests go the same way; a fault may resolve each step's name anew."""
+        if self.mesh.switches.any(LOOKUP):
+            return step
+        return replace(step, id="", count=1, concurrency=1, timeout=1.0, rate=None)
 
     def _reply(self, way: Way, step: Step, index: int, lanes: Lanes, now: float) -> Reply:
         connection = lanes.connection(index)
@@ -142,9 +169,7 @@ class Traffic:
             self.told(way.request if isinstance(way, Route) else way, answer, now)
         if answer.outcome in ENDED:
             lanes.closed(index)
-        took = 1000 * (step.timeout if answer.outcome == "timeout" else TOOK)
-        sent_at = round(EPOCH + now, 4)
-        return Reply(answer.outcome, answer.status, answer.server, answer.port, took, sent_at, connection.number)
+        return _reply_of(answer, step, now, connection.number)
 
     def _answer(self, way: Way, step: Step, index: int, connection: Connection, now: float) -> Answer:
         if isinstance(way, Answer):
@@ -152,7 +177,7 @@ class Traffic:
         request_id = f"{step.id}.{index}"
         if isinstance(way, Route):
             return way.send(self._random.random(), request_id)
-        request = replace(way, luck=self._random.random())
+        request = way.lucky(self._random.random())
         return self._carry(Exchange(self, self._memo["world"], step, request, connection, request_id, now))
 
     def _route(self, world: World, sender: Pod, step: Step, now: float) -> Way:
@@ -162,7 +187,7 @@ class Traffic:
         exchange = Exchange(self, world, step, request, Connection(), "", now)
         if step.host in LOOPBACK:
             return Route(exchange, [(1.0, Endpoint(sender, step.port))], bypass=True)
-        if self._plain and (request.protocol == "http" or step.connection == "new"):
+        if self.mesh.plain and (request.protocol == "http" or step.connection == "new"):
             return Route(exchange, self.spread(exchange))
         return request
 
@@ -189,65 +214,48 @@ class Traffic:
             return spread[0][1]
         return self._random.choices([place for _, place in spread], [weight for weight, _ in spread])[0]
 
-    def spread(self, exchange: Exchange) -> list[tuple[float, Endpoint | None]]:
+    def spread(self, exchange: Exchange) -> Spread:
         """The endpoints with their weights; None where requests fail."""
         request = exchange.request
         if request.pod is not None:
             return [(1.0, Endpoint(request.pod, request.port))]
-        places = [(float(choice.weight), endpoints or (None,)) for choice, endpoints in self._places(exchange)]
-        return [(w / len(ends), end) for w, ends in places for end in ends] or [(1.0, None)]
-
-    def _places(self, exchange: Exchange) -> Sequence[tuple[Choice, Endpoints]]:
-        view = self.mesh.view(exchange.world, exchange.request.client, exchange.now)
-        if self.mesh.random_routing:
-            return self.mesh.places(view, exchange.request)
-        key = ("places", exchange.request.client.uid, exchange.step)
-        if key not in self._memo:
-            self._memo[key] = self.mesh.places(view, exchange.request)
-        found: Sequence[tuple[Choice, Endpoints]] = self._memo[key]
-        return found
+        return self.mesh.spread(self.mesh.view(exchange.world, request.client, exchange.now), request)
 
     def admitted(self, exchange: Exchange, endpoint: Endpoint) -> bool:
-        """Asked once for equal requests, unless a fault may want to roll dice."""
-        pod, port = endpoint.pod, endpoint.port
+        """Whether the proxy of a pod lets a request in; pods outside the mesh have none."""
+        pod = endpoint.pod
         if not pod.meshed:
             return True
         view = self.mesh.view(exchange.world, pod, exchange.now)
-        if self.mesh.random_admission:
-            return bool(self.mesh.admits(view, exchange.request, pod, port))
-        key = ("admitted", exchange.request.client.uid, exchange.step, endpoint)
-        if key not in self._memo:
-            self._memo[key] = self.mesh.admits(view, exchange.request, pod, port)
-        return bool(self._memo[key])
+        return bool(self.mesh.admits(view, exchange.request, pod, endpoint.port))
+
+
+def _reply_of(answer: Answer, step: Step, sent: float, connection: int) -> Reply:
+    took = 1000 * (step.timeout if answer.outcome == "timeout" else TOOK)
+    return Reply(answer.outcome, answer.status, answer.server, answer.port, took, round(EPOCH + sent, 4), connection)
 
 
 class Lanes:
     """The connections of a step: requests take turns on `concurrency` lanes."""
 
-    def __init__(self, pools: dict[tuple[Any, ...], Connection], client: PodRef, step: Step) -> None:
-        self._pools, self._client, self._step = pools, client, step
-        self._own: dict[tuple[Any, ...], Connection] = {}
-        self._opened: defaultdict[int, int] = defaultdict(int)
+    def __init__(self, pools: Pools, client: PodRef, step: Step) -> None:
+        self._concurrency, self._fresh = step.concurrency, step.connection == "new"
+        key = (client.uid, step.pool, step.protocol, step.host, step.port)
+        self._kept: dict[int, Connection] = pools.setdefault(key, {}) if step.pool else {}
+        self._opened = [0] * step.concurrency
 
     def connection(self, index: int) -> Connection:
         """The connection for a request; new ones where each request has its own."""
-        step, lane = self._step, index % self._step.concurrency
-        if step.connection == "new":
+        lane = index % self._concurrency
+        if self._fresh:
             return self._open(lane)
-        place, key = self._place(lane)
-        if key not in place:
-            place[key] = self._open(lane)
-        return place[key]
+        if lane not in self._kept:
+            self._kept[lane] = self._open(lane)
+        return self._kept[lane]
 
     def closed(self, index: int) -> None:
         """The connection has ended: the next request on its lane opens another."""
-        place, key = self._place(index % self._step.concurrency)
-        place.pop(key, None)
-
-    def _place(self, lane: int) -> tuple[dict[tuple[Any, ...], Connection], tuple[Any, ...]]:
-        step = self._step
-        key = (self._client.uid, step.pool, step.protocol, step.host, step.port, lane)
-        return (self._pools if step.pool else self._own), key
+        self._kept.pop(index % self._concurrency, None)
 
     def _open(self, lane: int) -> Connection:
         self._opened[lane] += 1
