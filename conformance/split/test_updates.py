@@ -112,6 +112,9 @@ def test_documented_rollout(split: Splitter, stage: Stage, clients: Actors) -> N
 
     root = root.retires("one", one, stage)
     clients.a.follows(root)
-    split.serve(root.service, {"app": "foobar", "version": "v2"})
+    aside = root.beside(split.behind({"app": "foobar"}))
+    for service in (root.service, aside.service):
+        split.serve(service, {"app": "foobar", "version": "v2"})
+    clients.a.finds(aside, "two")  # what was written before, the selection of the root, is known by now
     root.deleted()
     clients.a.finds(root, "two")

@@ -88,6 +88,20 @@ def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return {result.fault: result for result in results}
 
 
+@pytest.mark.parametrize(("delay", "seed"), [("0.2", "1"), ("1", "2"), ("1", "3"), ("4", "4")])
+def test_a_mesh_that_is_late_fails_nothing(run: Run, delay: str, seed: str) -> None:
+    """Whatever reaches the mesh first or last, no verdict is drawn from what was in force before."""
+    late = run("--cluster", "model", "--delay", delay, "--seed", seed, name="late")
+    assert late.code == 0, late.wrong
+
+
+def test_a_mesh_that_is_later_than_the_deadline_fails(run: Run) -> None:
+    """A grant has to be in force within the deadline."""
+    late = run("--cluster", "model", "--delay", "120", "--requirement", "TA-010", name="too-late")
+    assert late.verdicts == {"TA-010": "fail"}, late.wrong
+    assert "before the deadline" in late.wrong
+
+
 STUCK = """
 from smi_conformance.cluster.model.mesh import Mesh
 from smi_conformance.cli import main

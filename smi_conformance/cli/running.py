@@ -168,6 +168,15 @@ def run(
         int | None,
         typer.Option(help="Seed of everything random; drawn and recorded.", metavar="N", rich_help_panel=HOW),
     ] = None,
+    delay: Annotated[
+        float,
+        typer.Option(
+            help="With --cluster model: seconds that an object takes at most to reach the mesh; each kind of object "
+            "takes a time of its own.",
+            metavar="SECONDS",
+            rich_help_panel=HOW,
+        ),
+    ] = 0.0,
     report: Annotated[Path, typer.Option(help="Folder of the report.", metavar="DIR", rich_help_panel=HOW)] = Path(
         "reports/latest"
     ),
@@ -223,6 +232,7 @@ def run(
         kubeconfig=kubeconfig,
         context=kube_context,
         max_time=max_time,
+        delay=delay,
     )
     if rerun_failed is not None:
         again = rerun.failed(Path(rerun_failed) if rerun_failed else report)

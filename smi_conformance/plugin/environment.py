@@ -130,7 +130,8 @@ def _open_model(options: RunOptions) -> Backend:
         from smi_conformance.cluster.model.backend import ModelBackend  # noqa: PLC0415  # stands on the optional extra
     except ImportError as error:
         raise ClusterError(f"the model needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'") from error
-    return ModelBackend(options.profile.onboarding, options.postures[0], options.faults, options.seed or 0)
+    posture, seed = options.postures[0], options.seed or 0
+    return ModelBackend(options.profile.onboarding, posture, options.faults, seed, options.delay)
 
 
 def _prepare(environment: Environment, progress: Progress) -> None:

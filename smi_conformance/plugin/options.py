@@ -55,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--report", default="reports/latest", metavar="DIR", help="folder of the report and its observations")
     add("--keep", action="store_true", help="leave the namespaces of the run in place")
     add("--seed", type=int, default=None, help="seed of everything random")
+    add("--delay", type=float, default=0.0, metavar="SECONDS", help="how late the mesh of --cluster model may be")
     add(
         "--deadline",
         action="append",
@@ -81,7 +82,7 @@ def options_of(config: pytest.Config) -> RunOptions:
             api=tuple(get("api")), posture=get("posture"), rigor=get("rigor"),
             faults=tuple(get("fault")), report=Path(get("report")), workers=get("numprocesses", 0) or 0,
             keep=get("keep"), seed=get("seed"), kubeconfig=Path(get("kubeconfig")) if get("kubeconfig") else None,
-            context=get("kube_context"), scenarios=tuple(get("scenario")), max_time=get("max_time"),
+            context=get("kube_context"), scenarios=tuple(get("scenario")), max_time=get("max_time"), delay=get("delay"),
             deadlines={k: _seconds(k, v) for k, v in _pairs("--deadline", get("deadline"))},
         ).checked()  # fmt: skip
     except UsageError as error:

@@ -50,6 +50,7 @@ def arguments(options: RunOptions) -> list[str]:
     argv += [*(f"--deadline={name}={seconds}" for name, seconds in options.deadlines.items())]
     argv += [*(f"--scenario={nodeid}" for nodeid in options.scenarios)]
     argv += [f"--max-time={options.max_time}"] if options.max_time is not None else []
+    argv += [f"--delay={options.delay}"] if options.delay else []
     argv += [f"--seed={options.seed}"] if options.seed is not None else []
     argv += [f"--kube-config={options.kubeconfig}"] if options.kubeconfig else []
     argv += [f"--kube-context={options.context}"] if options.context else []

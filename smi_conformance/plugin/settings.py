@@ -47,6 +47,8 @@ class RunOptions:
     """Node ids that the run is limited to; empty: no such limit."""
     max_time: float | None = None
     """Seconds from the start of the run after which no scenario begins."""
+    delay: float = 0.0
+    """Seconds that an object takes at most to reach the mesh of the model."""
 
     def __post_init__(self) -> None:
         if self.cluster == "model" and self.mesh == "reference":  # which needs a cluster that runs its pods
@@ -93,6 +95,7 @@ class RunOptions:
         """How to repeat the run; where the cluster is, and where the report goes, is the reader's own affair."""
         words = ["smi-conformance", "run", "--mesh", self.mesh, "--cluster", self.cluster, "--posture", self.posture]
         words += ["--rigor", self.rigor, "--seed", str(self.seed)]
+        words += ["--delay", f"{self.delay:g}"] if self.delay else []
         words += [word for pattern in self.requirements for word in ("--requirement", pattern)]
         words += [word for choice in self.api for word in ("--api", choice)]
         words += [word for fault in self.faults for word in ("--fault", fault)]
@@ -120,6 +123,8 @@ class RunOptions:
             raise UsageError(unknown)
         if self.max_time is not None and self.max_time <= 0:
             raise UsageError("--max-time takes seconds above 0")
+        if self.delay < 0 or (self.delay and self.cluster != "model"):
+            raise UsageError("--delay takes seconds, and --cluster model: elsewhere a mesh takes its own time")
         if self.posture == "both" and not self._can_turn:
             raise UsageError(f"profile {self.mesh} does not tell how to change the posture: run each one alone")
         if self.cluster == "model" and self.workers:

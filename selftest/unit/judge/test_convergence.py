@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from scipy.stats import binom
 
-from smi_conformance.judge.convergence import DeadlineExpired, SystemClock, fits, until
+from smi_conformance.judge.convergence import DeadlineExpired, SystemClock, fits, telling, until
 from smi_conformance.judge.verdict import HarnessError
 
 
@@ -92,6 +93,34 @@ def test_windows_fit_shares_or_not() -> None:
     assert not fits({"v1": 99, "v2": 1}, {"v1": 1.0, "v2": 0.0})
     assert fits({"v1": 100}, {"v1": 1.0, "v2": 0.0})
     assert not fits({}, {"v1": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("shares", "was"),
+    [
+        ((0.7, 0.3), (0.9, 0.1)),
+        ((0.5, 0.5), (2 / 3, 1 / 3)),
+        ((0.2, 0.8), (0.8, 0.2)),
+        ((0.9, 0.1), (1, 0)),
+        ((1, 0), (0.9, 0.1)),
+    ],
+)
+def test_a_window_tells_new_shares_from_those_before(shares: tuple[float, ...], was: tuple[float, ...]) -> None:
+    """What still follows the old shares fits once in a million windows, what follows the new ones nearly always."""
+    new, old = dict(zip("ab", shares, strict=True)), dict(zip("ab", was, strict=True))
+    n = telling(new, old, least=100)
+
+    def fitting(truth: float) -> float:
+        return sum(float(binom.pmf(k, n, truth)) for k in range(n + 1) if fits({"a": k, "b": n - k}, new))
+
+    assert fitting(old["a"]) < 2e-6
+    assert fitting(new["a"]) > 0.99
+
+
+def test_a_window_is_as_long_as_it_is_told_at_least_and_at_most() -> None:
+    """Shares that nothing has changed need no more; those that are hardly different cannot be told apart."""
+    assert telling({"a": 1.0}, {"a": 1.0}, least=100) == 100
+    assert telling({"a": 0.5, "b": 0.5}, {"a": 0.51, "b": 0.49}, least=100, most=700) == 700
 
 
 def test_slow_looks_that_hold_are_no_failure() -> None:

@@ -14,6 +14,7 @@ from smi_conformance.cluster.journal import Journal
 from smi_conformance.cluster.model.apiserver import HOST, ApiServer, parsed
 from smi_conformance.cluster.model.clock import VirtualClock
 from smi_conformance.cluster.model.cluster import ModelCluster
+from smi_conformance.cluster.model.late import Late
 from smi_conformance.cluster.model.mesh import Mesh
 from smi_conformance.cluster.model.metrics import GROUP, Metrics
 from smi_conformance.cluster.model.switchboard import Switches
@@ -24,15 +25,22 @@ STATUS_TEXTS = {200: "OK", 201: "Created", 404: "Not Found", 409: "Conflict", 42
 
 
 class ModelBackend(Backend):
-    """An API server, a mesh with its faults, and the clock of both. `seed` decides all that is random."""
+    """An API server, a mesh with its faults, and the clock of both. `seed` decides all that is random.
 
-    def __init__(self, onboarding: Onboarding, posture: str, faults: Iterable[str] = (), seed: int = 0) -> None:
+    `delay`: seconds that an object takes at most to reach the mesh.
+    """
+
+    def __init__(
+        self, onboarding: Onboarding, posture: str, faults: Iterable[str] = (), seed: int = 0, delay: float = 0.0
+    ) -> None:
         super().__init__("model", None, None, self._end)
         self._onboarding = onboarding
         switches = Switches(faults)
         self.clock = VirtualClock()
         self.server = ApiServer(self._sidecar, switches)
-        self.mesh = Mesh(self.server, switches, onboarding.sidecar or "", posture)
+        self.mesh = Mesh(
+            self.server, switches, onboarding.sidecar or "", posture, late=Late(delay, seed) if delay else None
+        )
         self.traffic = Traffic(self.mesh, seed)
         metrics = Metrics(self.mesh, self.clock)
         self.traffic.told = metrics.note

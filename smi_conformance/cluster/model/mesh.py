@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from smi_conformance.cluster.model.apiserver import ApiServer
 from smi_conformance.cluster.model.history import History
+from smi_conformance.cluster.model.late import Late
 from smi_conformance.cluster.model.notices import Notice, Teller, notices
 from smi_conformance.cluster.model.reading import Reader
 from smi_conformance.cluster.model.switchboard import (
@@ -35,7 +36,7 @@ CLUSTER = ".svc.cluster.local"
 
 
 class Mesh:
-    """Decides by the oracle. It follows the API server at once, or after `delay` seconds of virtual time."""
+    """Decides by the oracle. It follows the API server at once, or as one that is `late`."""
 
     def __init__(
         self,
@@ -44,9 +45,10 @@ class Mesh:
         sidecar: str,
         posture: str = "deny",
         readings: Readings | None = None,
+        late: Late | None = None,
     ) -> None:
         self.server, self.switches, self.sidecar = server, switches, sidecar
-        self.posture, self.delay = posture, 0.0
+        self.posture, self.late = posture, late
         self.oracle = Oracle(readings or Readings())
         self._read_at = -1
         self._reader = Reader(server.store, server.order, switches, sidecar)
@@ -72,11 +74,11 @@ class Mesh:
             self._read_at = self.server.store.version
             self.history.add(now, self._read())
             self._views.clear()
-        return self.history.at(now - self.delay)
+        return self.late.world(self.history, now) if self.late else self.history.at(now)
 
     def notice(self, now: float) -> None:
         """Take note of a change. Without a fault that may remember what was before, the next request is soon enough."""
-        if self.delay or self.switches.any(MANIFEST, WORLD, PAST):
+        if self.late or self.switches.any(MANIFEST, WORLD, PAST):
             self.world(now)
 
     def tell(self, now: float) -> None:

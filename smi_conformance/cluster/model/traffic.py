@@ -119,12 +119,12 @@ class Traffic:
     def run(self, client: PodRef, step: Step, now: float) -> Iterator[Reply]:
         """The replies to all requests of a step, one by one, as they are sent."""
         lanes, way = self.lanes(client, step), self._way(client, step, now)
-        if isinstance(way, Route) and step.connection == "new" and not self.mesh.delay:
+        if isinstance(way, Route) and step.connection == "new" and not self.mesh.late:
             yield from self._along(way, step, now)
             return
         for index in range(step.count):
             when = now + index * TOOK
-            if self.mesh.delay:  # then the mesh may learn something between two requests
+            if self.mesh.late:  # then the mesh may learn something between two requests
                 way = self._way(client, step, when)
             yield self._reply(way, step, index, lanes, when)
 
