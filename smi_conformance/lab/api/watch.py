@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from smi_conformance.lab.api.errors import Object
 
-
 _NESTED = (dict, list)
 
 
