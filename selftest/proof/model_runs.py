@@ -33,6 +33,7 @@ from smi_conformance.model.register import Requirement, load_register
 from smi_conformance.model.versions import BASELINE
 from smi_conformance.plugin import hooks
 from smi_conformance.plugin.eventlog import EventLog
+from smi_conformance.plugin.runner import collect_less_garbage
 
 CERTIFY = re.compile(r"one-percent")  # a leak of 1 % is seen for certain only with the attempts of the highest rigor
 
@@ -73,6 +74,8 @@ class Job:
             "no:cacheprovider",
             "-p",
             "no:terminal",
+            "-p",
+            "no:unraisableexception",
             "--cluster=model",
             f"--report={folder}",
             "--seed=1",
@@ -173,6 +176,7 @@ def _forked(job: Job, folder: Path) -> int:
         os.dup2(output, 1)
         os.dup2(output, 2)
         sys.stdout = sys.stderr = os.fdopen(1, "w")
+        collect_less_garbage()
         EventLog.publish = _unpublished  # type: ignore[method-assign, assignment]
         code = int(pytest.main(job.arguments(folder)))
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,7 +13,8 @@ import pytest
 from smi_conformance.locations import CONFORMANCE, SUITE
 from smi_conformance.plugin.settings import RunOptions
 
-__all__ = ["RunOptions", "run"]
+__all__ = ["RunOptions", "collect_less_garbage", "run"]
+GARBAGE = 50_000  # new objects after which unreachable ones are looked for
 
 
 def run(options: RunOptions) -> int:
@@ -21,7 +23,7 @@ def run(options: RunOptions) -> int:
     os.environ.pop("PYTEST_ADDOPTS", None)  # a developer's own options do not belong into a certificate
     signal.signal(signal.SIGTERM, _interrupt)
     interrupts = _Interrupts()
-    status = int(pytest.main(arguments(options), plugins=[interrupts]))
+    status = int(pytest.main(arguments(options), plugins=[interrupts, _Memory()]))
     if interrupts.seen:
         return 130
     return {int(pytest.ExitCode.USAGE_ERROR): 2, int(pytest.ExitCode.NO_TESTS_COLLECTED): 2}.get(status, status)
@@ -36,6 +38,7 @@ def arguments(options: RunOptions) -> list[str]:
         "-p",
         "smi_conformance.plugin.progress",
         "--assert=plain",  # a verdict rests on evidence, never on the words of an assert
+        *("-p", "no:unraisableexception"),  # which looks through all evidence for garbage, several times
     ]
     argv += ["-o", "addopts=", "-o", "filterwarnings="]  # the project's own strictness is not the user's
     argv += [f"--mesh={options.mesh}", f"--cluster={options.cluster}", f"--posture={options.posture}"]
@@ -64,6 +67,22 @@ class _Interrupts:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.seen = isinstance(excinfo.value, KeyboardInterrupt)
+
+
+class _Memory:
+    """Spares what stays until the end of the process."""
+
+    def pytest_collection_finish(self) -> None:
+        collect_less_garbage()
+
+    def pytest_unconfigure(self) -> None:
+        gc.freeze()  # the evidence goes with the process, without being looked through once more
+
+
+def collect_less_garbage() -> None:
+    """What is loaded by now stays, and a scenario makes far more evidence than cycles. For a process that soon ends."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

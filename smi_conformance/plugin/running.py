@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 import traceback
@@ -24,8 +23,6 @@ from smi_conformance.plugin.selection import Stage
 from smi_conformance.plugin.settings import RunOptions
 from smi_conformance.plugin.stash import JUDGING, SCENARIO, SCENE, WORKER
 from smi_conformance.plugin.worker import Scene, Worker
-
-GARBAGE = 50_000  # new objects after which unreachable ones are looked for
 
 
 def plan_of(session: pytest.Session, options: RunOptions, served: Versions) -> list[dict[str, Any]]:
@@ -76,12 +73,6 @@ class TimeLimit:
         return True if time.time() >= self.end else None
 
 
-def _collect_less_garbage() -> None:
-    """What is loaded by now stays until the end, and a scenario makes far more evidence than cycles."""
-    gc.freeze()
-    gc.set_threshold(GARBAGE)
-
-
 class WorkerSide(Collection):
     """Runs scenarios: opens the journal, gives each scenario its scene, turns its end into verdicts."""
 
@@ -124,7 +115,6 @@ class WorkerSide(Collection):
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """The first worker of pytest-xdist tells the controller what the run holds: itself it sees only node ids."""
-        _collect_less_garbage()
         if self.worker and self.worker.name == "gw0":
             plan = plan_of(session, self.options, self.worker.served)
             hand_over(self.options.report, {"scenarios": plan, "set_aside": self.set_aside})

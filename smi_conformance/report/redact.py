@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 PUBLIC_REGISTRIES = frozenset(
@@ -76,6 +77,7 @@ def redact(value: Any, rules: Table = RULES) -> Any:
     return value
 
 
+@lru_cache(maxsize=1 << 14)  # names and words come again and again
 def _text(text: str, rules: Table) -> str:
     for rule in rules:
         text = rule.pattern.sub(rule.replacement, text)

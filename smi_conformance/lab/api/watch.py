@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from smi_conformance.lab.api.errors import Object
 
+_NESTED = (dict, list)
+
 
 def copy_json(value: Object) -> Object:
     """A deep copy of a JSON object, several times faster than `copy.deepcopy`."""
@@ -19,9 +21,9 @@ def copy_json(value: Object) -> Object:
 
 def _copy(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _copy(v) for k, v in value.items()}
+        return {k: _copy(v) if isinstance(v, _NESTED) else v for k, v in value.items()}
     if isinstance(value, list):
-        return [_copy(v) for v in value]
+        return [_copy(v) if isinstance(v, _NESTED) else v for v in value]
     return value
 
 
