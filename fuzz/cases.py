@@ -45,10 +45,8 @@ class PolicySet:
 
     def objects(self) -> list[Named]:
         """The objects with their names, in the order in which they are written."""
-        kinds = {"g": self.groups, "p": self.routes, "t": self.targets}
-        named: list[Named] = [
-            (f"{letter}{n}", thing) for letter, things in kinds.items() for n, thing in enumerate(things, 1)
-        ]
+        kinds: dict[str, tuple[SmiObject, ...]] = {"g": self.groups, "p": self.routes, "t": self.targets}
+        named = [(f"{letter}{n}", thing) for letter, things in kinds.items() for n, thing in enumerate(things, 1)]
         return [*named, *([("split", self.split)] if self.split else [])]
 
 

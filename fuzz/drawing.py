@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -49,6 +49,11 @@ SENT_METHODS = ("GET", "POST", "PUT")
 SENT_VALUES = ("1", "22", "x", "y")
 HEADERS = ("x-a", "x-b")
 WRITTEN_HEADERS = ("x-a", "X-B")  # names of headers have no letter case
+CHANGES = {
+    "http": ("", "client", "service", "port", "method", "path", "headers"),
+    "tcp": ("", "client", "service", "port"),
+}
+"""In what a request is changed; in nothing where it is empty."""
 GROUP, TCP = "HTTPRouteGroup", "TCPRoute"
 ALL_HTTP = RouteGroup((HttpMatch("m1", path_regex=".*", methods=("*",)),))
 
@@ -76,7 +81,8 @@ class Menu:
         splits = "split" in profile.claims and has("split.http")
         return cls(
             headers=has("specs.http.header") and at_least("specs", versions["specs"], "v1alpha2"),
-            tcp=has("access.tcp", "access.port", "specs.tcp.ports") and at_least("specs", versions["specs"], "v1alpha4"),
+            tcp=has("access.tcp", "access.port", "specs.tcp.ports")
+            and at_least("specs", versions["specs"], "v1alpha4"),
             elsewhere=has("access.cross-namespace"),
             splits=splits,
             matches=splits and has("split.matches") and at_least("split", versions["split"], "v1alpha3"),
@@ -210,33 +216,22 @@ def _split(hand: Hand, groups: int) -> Split:
 def _probe(hand: Hand, menu: Menu, policies: PolicySet) -> Probe:
     """A request: made to fit one of the policies and then changed in one respect, or in none."""
     found = _aimed(hand, menu, policies)
-    if found.protocol == "tcp":
-        return _changed_tcp(hand, menu, found)
-    change = hand.one(("", "client", "service", "port", "method", "path", "headers"))
-    if change == "client":
-        return replace(found, client=hand.one((*menu.listed, *STRANGERS)))
-    if change == "service":
-        return replace(found, service=hand.one((*SERVERS, ROOT)))
-    if change == "port":
-        return replace(found, port=hand.one(HTTP_PORTS))
-    if change == "method":
-        return replace(found, method=hand.one(SENT_METHODS))
-    if change == "path":
-        return replace(found, path=hand.one(SENT_PATHS))
-    return replace(found, headers=_headers(hand)) if change else found
+    change = hand.one(CHANGES[found.protocol])
+    if not change:
+        return found
+    values: Mapping[str, Sequence[object]] = {
+        "client": (*menu.listed, *STRANGERS),
+        "service": (*SERVERS, ROOT) if found.protocol == "http" else SERVERS,
+        "port": HTTP_PORTS if found.protocol == "http" else TCP_PORTS,
+        "method": SENT_METHODS,
+        "path": SENT_PATHS,
+    }
+    changed: dict[str, Any] = {change: hand.one(values[change]) if change in values else _headers(hand)}
+    return replace(found, **changed)
 
 
 def _headers(hand: Hand) -> tuple[tuple[str, str], ...]:
     return tuple((name, hand.one(SENT_VALUES)) for name in hand.some(HEADERS, 0, 2))
-
-
-def _changed_tcp(hand: Hand, menu: Menu, found: Probe) -> Probe:
-    change = hand.one(("", "client", "service", "port"))
-    if change == "client":
-        return replace(found, client=hand.one((*menu.listed, *STRANGERS)))
-    if change == "service":
-        return replace(found, service=hand.one(SERVERS))
-    return replace(found, port=hand.one(TCP_PORTS)) if change else found
 
 
 def _aimed(hand: Hand, menu: Menu, policies: PolicySet) -> Probe:

@@ -112,5 +112,5 @@ def disagreements(probe: Probe, expected: Expectation, step: Step, seen: Observa
 
 
 def _arrived(met: Mapping[str, int], count: int) -> str:
-    places = ", ".join(f"{number} at {server}" for server, number in sorted(met.items()))
-    return f"of {count} {places}"
+    places = ", ".join(f"{number} of {count} at {server}" for server, number in sorted(met.items()))
+    return f"requests arrived: {places}"

@@ -58,9 +58,7 @@ def _answers(world: World, target: Target, request: Request, pod: Pod, port: int
         if groups and routes:  # TA-100: whether HTTP needs both, the routes alone, or either
             yield says(groups)
             yield says(groups) or says(routes)
-        elif routes:  # TA-102: whether a TCPRoute alone admits HTTP
-            yield False
-        elif port != MAIN_PORT:  # TA-101: whether routes hold on every HTTP port
+        elif routes or port != MAIN_PORT:  # TA-102, TA-101: whether TCPRoutes admit HTTP, and routes hold on all ports
             yield False
 
 
@@ -100,9 +98,7 @@ def _open_ended(match: HttpMatch) -> bool:
 
 def _anchored(world: World) -> World:
     """TS-011: the expressions of paths have to fit to the end."""
-    return _with_matches(
-        world, world.groups, lambda match: replace(match, path_regex=f"(?:{match.path_regex})$")
-    )
+    return _with_matches(world, world.groups, lambda match: replace(match, path_regex=f"(?:{match.path_regex})$"))
 
 
 def _with_matches(world: World, keys: Iterable[Key], change: Any) -> World:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from fixtures.calls import host_of
+from fixtures.calls import Call, Destination, host_of
 from fixtures.cast import Cast
 from fixtures.parts import GROUPS as PARTS
 from fixtures.services import Services
@@ -21,7 +21,8 @@ from fuzz.latitude import PLAIN, Target, ruling
 from fuzz.scenery import GROUPS, POOL, Scenery, label
 from fuzz.trial import Finding
 from smi_conformance.cluster.port import Manifest
-from smi_conformance.model.matching import fits
+from smi_conformance.model.matching import header_fits, method_fits, path_fits
+from smi_conformance.model.objects import HttpMatch
 from smi_conformance.model.oracle import Request
 from smi_conformance.model.readings import Readings
 from smi_conformance.model.render import render
@@ -30,6 +31,11 @@ from smi_conformance.plugin.settings import RunOptions
 
 PLACES = {place: f"smi-fuzz-{place}" for place in "abu"}
 """The namespaces of counter-examples, which have no name of a run in them."""
+_HTTP = (
+    "import http.client as h; c = h.HTTPConnection({host}, {port}, timeout=5); "
+    "c.request({method}, {path}, headers={headers}); r = c.getresponse(); print(r.status, r.read(300))"
+)
+_TCP = 'import socket; c = socket.create_connection(({host}, {port}), 5); c.send(b"id\\n"); print(c.recv(300))'
 NEXT = "Read why in {folder}/README.md, apply {folder}/policy.yaml, and see what the proxies of client and server hold."
 
 
@@ -66,7 +72,8 @@ def _readme(finding: Finding, scenery: Scenery, command: str) -> Iterator[str]:
     yield ""
     yield f"Found by `{command}`. Pods and Services stand in ../cast.yaml:"
     yield ""
-    yield f"    kubectl apply -f ../cast.yaml && kubectl -n {PLACES[HOME]} wait --for=condition=Available deploy --all"
+    yield "    kubectl apply --server-side -f ../cast.yaml"
+    yield f"    kubectl -n {PLACES[HOME]} wait --for=condition=Available deploy --all"
     yield "    kubectl apply -f policy.yaml"
     yield ""
     yield "The objects named `pace` are the pacemaker's: by them the run sees that a change is in force."
@@ -91,20 +98,15 @@ def _plain(text: str, scenery: Scenery) -> str:
 
 def _kubectl(probe: Probe, scenery: Scenery) -> str:
     """A command that sends the request from the client's pod; the stock image has Python and no curl."""
-    profile = scenery.scene.options.profile
-    place = scenery.cast.parts[probe.client][0].place
-    call = scenery.call(probe)
-    own = call.to.__class__(call.to.name, PLACES[HOME], ())
-    names = host_of(call.__class__(own, call.protocol, call.port), PLACES[place], profile.address, profile.address_elsewhere)
-    if probe.protocol == "tcp":
-        code = f"import socket as s; c = s.create_connection(({names!r}, {probe.port}), 5); c.send(b'id\\n'); print(c.recv(300))"
-    else:
-        code = (
-            f"import http.client as h; c = h.HTTPConnection({names!r}, {probe.port}, timeout=5); "
-            f"c.request({probe.method!r}, {probe.path!r}, headers={dict(probe.headers)!r}); r = c.getresponse(); "
-            "print(r.status, r.read(300))"
-        )
-    return shlex.join(["kubectl", "-n", PLACES[place], "exec", f"deploy/{probe.client}", "--", "python3", "-c", code])
+    profile, place = scenery.scene.options.profile, scenery.cast.parts[probe.client][0].place
+    service = Destination(scenery.call(probe).to.name, PLACES[HOME], ())
+    host = host_of(Call(service, probe.protocol, probe.port), PLACES[place], profile.address, profile.address_elsewhere)
+    words = {"host": host, "method": probe.method, "path": probe.path, "headers": dict(probe.headers)}
+    code = (_TCP if probe.protocol == "tcp" else _HTTP).format(
+        port=probe.port, **{name: json.dumps(word) for name, word in words.items()}
+    )
+    pod = [f"deploy/{probe.client}", "-c", "workload"]
+    return shlex.join(["kubectl", "-n", PLACES[place], "exec", *pod, "--", "python3", "-c", code])
 
 
 def why(world: World, request: Request, scenery: Scenery) -> Iterator[str]:
@@ -131,21 +133,32 @@ def _reason(world: World, target: Target, request: Request, pod: Pod, port: int)
         return "may grant it or not: the specification leaves that open"
     if not any(PLAIN.stands_for_client(world, target, source, request) for source in target.thing.sources):
         return f"does not list {request.identity.name if request.identity else 'a client outside the mesh'}"
-    if found == "grants":
-        return f"grants it by {', '.join(_granting(world, target, request, port)) or 'its rules'}"
-    return "lists the client, and none of its rules fits"
+    rules = "; ".join(_ruled(world, target, request, port))
+    return f"grants it: {rules}" if found == "grants" else f"lists the client, and no rule fits: {rules}"
 
 
-def _granting(world: World, target: Target, request: Request, port: int) -> Iterator[str]:
-    """The rules that fit a request."""
+def _ruled(world: World, target: Target, request: Request, port: int) -> Iterator[str]:
+    """What each rule of a TrafficTarget says of a request."""
     for rule in target.thing.rules:
         key = Key(target.key.namespace, rule.name)
-        if rule.kind == "TCPRoute" and port in world.tcp_routes[key].thing.ports:
-            yield f"TCPRoute {rule.name}"
+        if rule.kind == "TCPRoute":
+            ports = world.tcp_routes[key].thing.ports
+            yield f"{rule.name} {'has' if port in ports else 'lacks'} port {port}"
         for match in world.groups[key].thing.matches if rule.kind == "HTTPRouteGroup" else ():
             named = not rule.matches or match.name in rule.matches
-            if named and fits(match, request.method, request.path, request.headers, Readings()):
-                yield f"match {match.name} of {rule.name}"
+            yield f"{match.name} of {rule.name} {_missed(match, request) if named else 'is not named'}"
+
+
+def _missed(match: HttpMatch, request: Request) -> str:
+    """The first condition of a match that a request does not meet."""
+    if request.protocol != "http":
+        return "is for HTTP"
+    if not path_fits(match.path_regex, request.path, Readings()):
+        return f"wants path {match.path_regex}"
+    if not method_fits(match.methods, request.method, Readings()):
+        return f"wants method {' or '.join(match.methods)}"
+    lacking = [one for one in match.headers if not header_fits(*one, request.headers, Readings())]
+    return f"wants header {lacking[0][0]}: {lacking[0][1]}" if lacking else "fits"
 
 
 @dataclass

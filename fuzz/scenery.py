@@ -111,5 +111,3 @@ def _ports(protocol: Protocol, numbers: Iterable[int]) -> tuple[ServicePort, ...
 def label(scenery: Scenery, pod: str) -> str:
     """The part of the cast that a pod belongs to: what a person knows it by."""
     return next((name for name, (_, pods) in scenery.cast.parts.items() if pod in {one.name for one in pods}), pod)
-
-

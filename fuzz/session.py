@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -72,7 +73,8 @@ class Session:
     def say(self, text: str) -> None:
         """Progress for the person who waits."""
         self._said = time.monotonic()
-        print(f"{self._said - self._began:6.1f} s  {text}", flush=True)
+        sys.stdout.write(f"{self._said - self._began:6.1f} s  {text}\n")
+        sys.stdout.flush()
 
     def _closed(self, environment: Environment | None, code: int) -> int:
         try:
@@ -103,7 +105,7 @@ class Session:
         )  # fmt: skip
         search.told = lambda: self._progress(search, trial)
         self.say(f"drawing for {bounds.seconds:g} s, seed {seed}")
-        search.run(lambda finding: self._tell(finding, scenery), bounds.counterexamples)
+        search.run(lambda finding: self._tell(finding, scenery, search.drawn), bounds.counterexamples)
         self._sum_up(search, trial)
         return DISAGREES if self._found else OK
 
@@ -112,18 +114,20 @@ class Session:
             doing = "shrinking a counter-example" if search.shrinks else "no disagreement in the last ones"
             self.say(f"{search.drawn} policy sets, {trial.requests} requests; {doing}")
 
-    def _tell(self, finding: Finding, scenery: Scenery) -> None:
+    def _tell(self, finding: Finding, scenery: Scenery, drawn: int) -> None:
         folder = self.options.report / f"counterexample-{len(self._found) + 1}"
-        report.write(finding, scenery, folder, self.command)
+        report.write(finding, scenery, folder, self.command(drawn))
         told = report.paragraph(finding, scenery, folder)
         self._found.append({"folder": folder.name, "text": told})
         self.say(f"DISAGREES  {told}")
 
     def _sum_up(self, search: Search, trial: Trial) -> None:
         found = f"{len(self._found)} counter-example{'s' * (len(self._found) != 1)}"
-        self.say(f"{search.drawn} policy sets, {trial.requests} requests: {found if self._found else 'no disagreement'}")
+        self.say(
+            f"{search.drawn} policy sets, {trial.requests} requests: {found if self._found else 'no disagreement'}"
+        )
         summary = {
-            "command": self.command, "mesh": self.options.mesh, "cluster": self.options.cluster,
+            "command": self.command(), "mesh": self.options.mesh, "cluster": self.options.cluster,
             "seed": self.options.seed, "faults": list(self.options.faults), "bounds": asdict(self.bounds),
             "policy_sets": search.drawn, "requests": trial.requests,
             "seconds": round(time.monotonic() - self._began, 1), "counterexamples": self._found,
@@ -131,15 +135,14 @@ class Session:
         path = self.options.report / "fuzz.json"
         path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
-    @property
-    def command(self) -> str:
-        """How to repeat the run."""
-        options = self.options
+    def command(self, drawn: int | None = None) -> str:
+        """How to repeat the run, or its first policy sets until so many were drawn."""
+        options, limit = self.options, drawn or self.bounds.cases
         words = ["smi-conformance", "fuzz", "--mesh", options.mesh, "--cluster", options.cluster]
         words += ["--time", f"{self.bounds.seconds:g}s", "--seed", str(options.seed)]
-        words += ["--examples", str(self.bounds.cases)] if self.bounds.cases else []
+        words += ["--examples", str(limit)] if limit else []
         words += [word for fault in options.faults for word in ("--fault", fault)]
-        words += [word for name, limit in options.deadlines.items() for word in ("--deadline", f"{name}={limit:g}")]
+        words += [word for name, last in options.deadlines.items() for word in ("--deadline", f"{name}={last:g}")]
         return shlex.join(words)
 
 

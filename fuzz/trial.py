@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fixtures.calls import Call
 from fixtures.traffic import Client
@@ -24,7 +25,7 @@ from smi_conformance.model.objects import SmiObject
 from smi_conformance.model.render import Manifest, render
 from smi_conformance.model.world import World
 
-REST = 0.25  # seconds between two looks
+LOOKS = 10  # that are taken, at most, while the deadline passes
 BRIEF = 1.0  # seconds that a request may take which nobody may answer: some meshes deny by silence
 
 
@@ -73,31 +74,26 @@ class Trial:
         """
         limits = self.scenery.scene.options.limits
         deadline = patience or max(limits.policy, limits.split)
-        objects = self._write(case)
-        world = self.scenery.world(objects)
-        clock = self.scenery.scene.cluster.clock
-        began = clock.now()
-        plan = self._plan(case, world)
-        try:
-            until(lambda: self._look(plan), deadline=deadline, poll=REST, clock=clock,
-                  holds=lambda look: not look.disagreements, what="the mesh follows")  # fmt: skip
-        except DeadlineExpired as expired:
-            return self._confirmed(case, objects, world, plan, expired, clock.now() - began)
+        objects, clock = self._write(case), self.scenery.scene.cluster.clock
+        world, began = self.scenery.world(objects), clock.now()
+        asked = self._asked(case, world)
+        beat = {client: [pair for pair in few if pair[0].is_pace] for client, few in asked.items() if client in LISTED}
+        for part, rest in ((beat, None), (asked, deadline / LOOKS)):
+            left = deadline - (clock.now() - began)
+            try:
+                until(partial(self._look, part), deadline=left, poll=rest, clock=clock, holds=_agrees)
+            except DeadlineExpired as expired:
+                return self._confirmed(Finding(case, tuple(objects), world, _last(expired), clock.now() - began), part)
         return None
 
-    def _confirmed(
-        self, case: Case, objects: list[Named], world: World, plan: Asked, expired: DeadlineExpired, seconds: float
-    ) -> Finding | None:
+    def _confirmed(self, found: Finding, asked: Asked) -> Finding | None:
         """What the last look and one more have in common, while the servers that were missed answer themselves."""
-        assert isinstance(expired.last, Look)
-        before = {one.key for one in expired.last.disagreements}
-        again = self._look(plan)
+        before = {one.key for one in found.look.disagreements}
+        again = self._look(asked)
         common = tuple(one for one in again.disagreements if one.key in before)
-        if not common:
-            return None
         for one in common:
             self._require_alive(one.probe)
-        return Finding(case, tuple(objects), world, Look(common, again.observations), seconds)
+        return replace(found, look=Look(common, again.observations)) if common else None
 
     def _require_alive(self, probe: Probe) -> None:
         """The servers answer on loopback, so what was lost was lost on its way. Raises WitnessError."""
@@ -137,7 +133,7 @@ class Trial:
 
     # Traffic
 
-    def _plan(self, case: Case, world: World) -> Asked:
+    def _asked(self, case: Case, world: World) -> Asked:
         """The probes of each client, after those of the pacemaker, with what is expected of them."""
         probes: defaultdict[str, list[Probe]] = defaultdict(list)
         for probe in case.probes:
@@ -155,11 +151,10 @@ class Trial:
         return [*pace_probes(client, self._beat, splits=self.splits), *probes]
 
     def _look(self, asked: Asked) -> Look:
-        # The listed first: as long as the pacemaker is not seen, nothing else needs to be looked at.
         found: list[Disagreement] = []
         observed: list[Observation] = []
-        for client in sorted(asked, key=lambda name: name not in LISTED):
-            seen, few = self._send(client, asked[client])
+        for client, probes in asked.items():
+            seen, few = self._send(client, probes)
             observed.append(seen)
             found += few
         return Look(tuple(found), tuple(observed))
@@ -184,3 +179,11 @@ class Trial:
 
 Asked = dict[str, list[tuple[Probe, Expectation]]]
 
+
+def _agrees(look: Look) -> bool:
+    return not look.disagreements
+
+
+def _last(expired: DeadlineExpired) -> Look:
+    assert isinstance(expired.last, Look)
+    return expired.last

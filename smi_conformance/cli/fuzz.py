@@ -24,7 +24,7 @@ Your mesh on your cluster: [cyan]smi-conformance fuzz --mesh ./my-mesh.yaml --cl
 
 The same policies and requests once more: [cyan]smi-conformance fuzz --seed 7 --examples 200[/cyan]
 
-A defect, and how it is found: [cyan]smi-conformance fuzz --cluster model --fault TA-052/cross-product[/cyan]
+A defect, and how it is found: [cyan]smi-conformance fuzz --cluster model --fault TA-021/any-mesh-identity[/cyan]
 """
 CODES = """
 [bold]Exit codes[/bold]

@@ -21,9 +21,7 @@ class Worker:
     Without `record` nothing of its calls is kept: for what goes on for long and keeps its own evidence.
     """
 
-    def __init__(
-        self, options: RunOptions, coordinates: Mapping[str, Any], name: str, *, record: bool = True
-    ) -> None:
+    def __init__(self, options: RunOptions, coordinates: Mapping[str, Any], name: str, *, record: bool = True) -> None:
         self.options = options
         self.run: str = coordinates["run"]
         self.served: Versions = coordinates.get("served", {})
