@@ -15,7 +15,7 @@ from smi_conformance.model.world import World
 
 MISS = 1e-9
 """The probability of missing a backend below which it counts as one that gets nothing."""
-PAIR, FEW, MOST = 2, 6, 60
+PAIR, FEW, MOST = 2, 8, 60
 """Requests on one server, on a root of which no share is judged, and at most."""
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from fuzz.cases import Case
@@ -48,6 +49,8 @@ class Search:
     drawn: int = 0
     """Cases that were judged, those of shrinking not counted."""
     _known: set[tuple[str, ...]] = field(default_factory=set)
+    _seen: dict[Case, Finding | None] = field(default_factory=dict)
+    """What was found while shrinking: hypothesis asks again for some cases, and their answer must not change."""
     _first: Finding | None = None
     _best: Finding | None = None
     _shrink_until: float = 0.0
@@ -84,7 +87,7 @@ class Search:
         attempt = seeded(f"{self.seed}.{number}")(quiet(given(self.cases)(self._attempt)))
         try:
             attempt()
-        except _Disagrees:
+        except (_Disagrees, Flaky):  # of a case whose requests are spread by chance, not every look shows the same
             pass
         except _Enough as enough:
             if enough.__cause__:
@@ -103,8 +106,10 @@ class Search:
     def _judged(self, case: Case) -> None:
         shrinks = self.shrinks
         self.drawn += not shrinks
-        finding = self.judge(case, self.hasty if shrinks else None)
+        finding = self._seen[case] if case in self._seen else self.judge(case, self.hasty if shrinks else None)
         self.told()
+        if shrinks or finding:
+            self._seen[case] = finding
         if finding is None or finding.main.sort in self._known:
             return
         if self._first is None:
@@ -117,6 +122,7 @@ class Search:
         """The smallest case of a batch that stays one when it is looked at until the deadline."""
         first, best = self._first, self._best
         self._first = self._best = None
+        self._seen.clear()
         if first is None or best is None:
             return None
         finding = self.judge(best.case, None) or first
