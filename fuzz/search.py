@@ -61,13 +61,19 @@ class Search:
         self._end = self.clock() + self.seconds
         with TemporaryDirectory(prefix="smi-fuzz-") as folder:
             set_hypothesis_home_dir(Path(folder))  # it would keep notes in the current folder
-            batch = count = 0
-            while count < stop_after and not self._over:
-                self._batch(batch)
-                if finding := self._taken():
-                    found(finding)
-                    count += 1
-                batch += 1
+            try:
+                self._batches(found, stop_after)
+            finally:
+                set_hypothesis_home_dir(None)
+
+    def _batches(self, found: Callable[[Finding], None], stop_after: int) -> None:
+        batch = count = 0
+        while count < stop_after and not self._over:
+            self._batch(batch)
+            if finding := self._taken():
+                found(finding)
+                count += 1
+            batch += 1
 
     @property
     def shrinks(self) -> bool:

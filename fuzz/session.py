@@ -24,6 +24,7 @@ from smi_conformance.model.versions import BASELINE, best
 from smi_conformance.plugin.environment import Environment, open_environment
 from smi_conformance.plugin.settings import RunOptions
 from smi_conformance.plugin.worker import Scene, Worker
+from smi_conformance.report.words import plural
 
 OK, DISAGREES, HARNESS, INTERRUPTED = 0, 1, 3, 130
 EVERY = 10.0  # seconds between two lines of progress
@@ -105,14 +106,16 @@ class Session:
         )  # fmt: skip
         search.told = lambda: self._progress(search, trial)
         self.say(f"drawing for {bounds.seconds:g} s, seed {seed}")
-        search.run(lambda finding: self._tell(finding, scenery, search.drawn), bounds.counterexamples)
-        self._sum_up(search, trial)
+        try:
+            search.run(lambda finding: self._tell(finding, scenery, search.drawn), bounds.counterexamples)
+        finally:
+            self._sum_up(search, trial)
         return DISAGREES if self._found else OK
 
     def _progress(self, search: Search, trial: Trial) -> None:
         if time.monotonic() - self._said >= EVERY:
-            doing = "shrinking a counter-example" if search.shrinks else "no disagreement in the last ones"
-            self.say(f"{search.drawn} policy sets, {trial.requests} requests; {doing}")
+            doing = "; shrinking a counter-example" if search.shrinks else ""
+            self.say(f"{search.drawn} policy sets, {trial.requests} requests{doing}")
 
     def _tell(self, finding: Finding, scenery: Scenery, drawn: int) -> None:
         folder = self.options.report / f"counterexample-{len(self._found) + 1}"
@@ -122,10 +125,8 @@ class Session:
         self.say(f"DISAGREES  {told}")
 
     def _sum_up(self, search: Search, trial: Trial) -> None:
-        found = f"{len(self._found)} counter-example{'s' * (len(self._found) != 1)}"
-        self.say(
-            f"{search.drawn} policy sets, {trial.requests} requests: {found if self._found else 'no disagreement'}"
-        )
+        found = plural(len(self._found), "counter-example") if self._found else "no disagreement"
+        self.say(f"{search.drawn} policy sets, {trial.requests} requests: {found}")
         summary = {
             "command": self.command(), "mesh": self.options.mesh, "cluster": self.options.cluster,
             "seed": self.options.seed, "faults": list(self.options.faults), "bounds": asdict(self.bounds),
