@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smi_conformance.cli import lab, listing, mesh, problems, reports, running
+from smi_conformance.cli import fuzz, lab, listing, mesh, problems, reports, running
 from smi_conformance.cli.running import CODES, WHERE, Context, Kubeconfig
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run", epilog=running.EXAMPLES + CODES)(running.run)
+app.command("fuzz", epilog=fuzz.EXAMPLES + fuzz.CODES)(fuzz.fuzz)
 app.command("list", epilog=listing.EXAMPLES)(listing.show)
 app.add_typer(lab.app, name="lab")
 app.add_typer(reports.app, name="report")

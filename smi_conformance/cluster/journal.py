@@ -8,7 +8,6 @@ alone. Calls are grouped by scope (a scenario's node id, or the cast it stands o
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,7 +161,10 @@ def _lines(folder: Path) -> Iterator[dict[str, Json]]:
 
 
 class Unrecorded:
-    """Makes the calls and keeps nothing: for setting a cluster up, which no verdict rests on."""
+    """Makes the calls and keeps nothing. Times are those of `clock`, by default the machine's."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
 
     def call(self, op: str, key: str, live: Callable[[], Json]) -> Json:
         return live()
@@ -172,7 +174,7 @@ class Unrecorded:
         yield
 
     def now(self) -> float:
-        return time.monotonic()
+        return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        self._clock.sleep(seconds)

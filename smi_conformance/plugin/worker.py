@@ -9,31 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from smi_conformance.cluster.backends import connect
-from smi_conformance.cluster.journal import Recording, Replay
+from smi_conformance.cluster.journal import Recording, Replay, Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.plugin.judging import Versions
 from smi_conformance.plugin.settings import RunOptions
 
 
 class Worker:
-    """One pytest process that runs scenarios, with a cluster of its own to talk to."""
+    """One process that runs scenarios, with a cluster of its own to talk to.
 
-    def __init__(self, options: RunOptions, coordinates: Mapping[str, Any], name: str) -> None:
+    Without `record` nothing of its calls is kept: for what goes on for long and keeps its own evidence.
+    """
+
+    def __init__(self, options: RunOptions, coordinates: Mapping[str, Any], name: str, *, record: bool = True) -> None:
         self.options = options
         self.run: str = coordinates["run"]
         self.served: Versions = coordinates.get("served", {})
         self.name = name
         self.wedged = ""  # the requirement whose scenario left the mesh stuck
-        self.journal: Recording | Replay
+        self.journal: Recording | Replay | Unrecorded
+        path = options.report / "observations" / f"{name}.jsonl"
         if options.replay:
             self.journal = Replay(options.replay)
             self.cluster = KubeCluster(None, self.journal)
         elif model := coordinates.get("model"):
-            self.journal = Recording(options.report / "observations" / f"{name}.jsonl", name, model.clock)
+            self.journal = Recording(path, name, model.clock) if record else Unrecorded(model.clock)
             self.cluster = model.cluster(self.journal)
         else:
             kubeconfig = Path(coordinates["kubeconfig"]) if coordinates["kubeconfig"] else None
-            self.journal = Recording(options.report / "observations" / f"{name}.jsonl", name)
+            self.journal = Recording(path, name) if record else Unrecorded()
             self.cluster = KubeCluster(connect(kubeconfig, coordinates["context"]), self.journal)
 
     def owner(self, nodeid: str) -> str:
