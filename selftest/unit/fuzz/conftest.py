@@ -11,6 +11,7 @@ from fixtures.cast import Cast
 from fuzz.scenery import Scenery
 from fuzz.trial import Trial
 from smi_conformance.cluster.model.backend import ModelBackend
+from smi_conformance.cluster.model.late import Late
 from smi_conformance.model.versions import BASELINE
 from smi_conformance.plugin.environment import Environment, open_environment
 from smi_conformance.plugin.settings import RunOptions
@@ -41,15 +42,15 @@ def trial(scenery: Scenery) -> Trial:
 
 @pytest.fixture
 def delay(environment: Environment) -> Iterator[Callable[[float], None]]:
-    """Lets the mesh follow changes after so many seconds."""
+    """Lets the mesh follow changes after so many seconds at most."""
     assert isinstance(environment.backend, ModelBackend)
     mesh = environment.backend.mesh
 
     def set_to(seconds: float) -> None:
-        mesh.delay = seconds
+        mesh.late = Late(seconds, seed=1)
 
     yield set_to
-    mesh.delay = 0.0
+    mesh.late = None
 
 
 @pytest.fixture
