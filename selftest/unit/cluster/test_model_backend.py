@@ -278,7 +278,9 @@ def test_an_ordinary_client_works(start: Start) -> None:
         install(backend.cluster(Unrecorded()), PROFILE, lambda _: None)
         api = backend.api()
         assert [n.metadata.name for n in client.CoreV1Api(api).list_namespace(limit=1).items] == ["default"]
-        assert "trafficsplits.split.smi-spec.io" in {crd["name"] for crd in cluster_facts(api, "model")["crds"]}
+        facts = cluster_facts(api, "model")
+        assert "trafficsplits.split.smi-spec.io" in {crd["name"] for crd in facts["crds"]}
+        assert (facts["nodes"], facts["node"]) == (1, {"os": "model", "arch": "model", "kernel": "model"})
     finally:
         backend.close()
 

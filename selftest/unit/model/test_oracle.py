@@ -261,3 +261,12 @@ def test_qualified_root(name: str) -> None:
     known = cluster(replace(split(1), service=name))
     assert shares(known) == {"v1": 1}
     assert shares(known, readings=Readings(qualified_service="unknown")) == EVENLY
+
+
+def test_only_luck_tells_equal_requests_apart() -> None:
+    request = Request(pod("client", "a"), "http", 8080, service("web"), path="/data")
+
+    lucky = request.lucky(0.1)
+
+    assert lucky == replace(request, luck=0.1) != request
+    assert lucky.asked == request.asked != replace(lucky, path="/other").asked
