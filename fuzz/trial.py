@@ -25,7 +25,7 @@ from smi_conformance.model.objects import SmiObject
 from smi_conformance.model.render import Manifest, render
 from smi_conformance.model.world import World
 
-LOOKS = 10  # that are taken, at most, while the deadline passes
+REST = 1.0  # seconds between two looks once the pacemaker is seen: most cases need but one
 BRIEF = 1.0  # seconds that a request may take which nobody may answer: some meshes deny by silence
 
 
@@ -78,7 +78,7 @@ class Trial:
         world, began = self.scenery.world(objects), clock.now()
         asked = self._asked(case, world)
         beat = {client: [pair for pair in few if pair[0].is_pace] for client, few in asked.items() if client in LISTED}
-        for part, rest in ((beat, None), (asked, deadline / LOOKS)):
+        for part, rest in ((beat, None), (asked, REST)):
             left = deadline - (clock.now() - began)
             try:
                 until(partial(self._look, part), deadline=left, poll=rest, clock=clock, holds=_agrees)
