@@ -40,6 +40,8 @@ class Session:
                 _preload_content=False, _request_timeout=30,
             )  # fmt: skip
         except (ApiException, WebSocketException, OSError) as error:
+            if isinstance(error.__context__, (KeyboardInterrupt, SystemExit)):  # the client takes them for a failure
+                raise error.__context__ from None
             raise ClusterError(f"exec into pod {pod.namespace}/{pod.name} failed: {_line(error)}") from error
         self.cursor = self._begin = 0
         try:
