@@ -50,7 +50,7 @@ def test_edited_group_changes_the_grant(lease: Lease, policy: Policy, clients: A
 def test_late_routes_are_picked_up(lease: Lease, policy: Policy, clients: Actors) -> None:
     """A rule starts to grant once its missing route object or match appears."""
     server, other = lease.servers(2)
-    late, group = policy.absent_group(server, ONE), policy.group(other, ONE)
+    late, group = policy.absent_group(server.account[1], ONE), policy.group(other, ONE)
     policy.target(clients.a, server, late)
     policy.target(clients.a, other, group.rule("two"))
     clients.a.cannot(server.at.get("/one"))
