@@ -26,6 +26,7 @@ class Worker:
         self.run: str = coordinates["run"]
         self.served: Versions = coordinates.get("served", {})
         self.name = name
+        self.follows: bool | None = None  # whether the mesh followed changes before anything that may break it
         self.wedged = ""  # the requirement whose scenario left the mesh stuck
         self.journal: Recording | Replay | Unrecorded
         path = options.report / "observations" / f"{name}.jsonl"
