@@ -13,7 +13,7 @@ import typer
 
 from smi_conformance.cli import complete
 from smi_conformance.cli.problems import Problem
-from smi_conformance.cli.running import HOW, WHAT, WHERE, Context, Kubeconfig
+from smi_conformance.cli.running import HOW, WHERE, Context, Faults, Kubeconfig, Mesh
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -37,24 +37,8 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 def fuzz(
     *,
-    mesh: Annotated[
-        str,
-        typer.Option(
-            help="Built-in profile, 'none' for no mesh, or the path of a profile.",
-            metavar="NAME|none|FILE.yaml",
-            rich_help_panel=WHAT,
-            autocompletion=complete.meshes,
-        ),
-    ] = "reference",
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Break the reference mesh in this way (see list --faults). Repeatable.",
-            metavar="ID/SLUG",
-            rich_help_panel=WHAT,
-            autocompletion=complete.faults,
-        ),
-    ] = None,
+    mesh: Mesh = "reference",
+    fault: Faults = None,
     cluster: Annotated[
         str,
         typer.Option(

@@ -40,6 +40,24 @@ cannot be used; [bold]3[/bold] the suite or the cluster failed, and nothing is s
 [bold]130[/bold] interrupted
 """
 WHAT, WHERE, HOW, AGAINST = "What is judged", "On which cluster", "How", "Beside an earlier report"
+Mesh = Annotated[
+    str,
+    typer.Option(
+        help="Built-in profile, 'none' for no mesh, or the path of a profile.",
+        metavar="NAME|none|FILE.yaml",
+        rich_help_panel=WHAT,
+        autocompletion=complete.meshes,
+    ),
+]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Break the reference mesh in this way (see list --faults). Repeatable.",
+        metavar="ID/SLUG",
+        rich_help_panel=WHAT,
+        autocompletion=complete.faults,
+    ),
+]
 Kubeconfig = Annotated[
     Path | None,
     typer.Option("--kubeconfig", help="Kubeconfig for --cluster current.", metavar="FILE", rich_help_panel=WHERE),
@@ -60,15 +78,7 @@ def spelled_out(argv: Sequence[str]) -> list[str]:
 def run(
     context: typer.Context,
     *,
-    mesh: Annotated[
-        str,
-        typer.Option(
-            help="Built-in profile, 'none' for no mesh, or the path of a profile.",
-            metavar="NAME|none|FILE.yaml",
-            rich_help_panel=WHAT,
-            autocompletion=complete.meshes,
-        ),
-    ] = "reference",
+    mesh: Mesh = "reference",
     requirement: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,15 +110,7 @@ def run(
             autocompletion=complete.postures,
         ),
     ] = "deny",
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Break the reference mesh in this way (see list --faults). Repeatable.",
-            metavar="ID/SLUG",
-            rich_help_panel=WHAT,
-            autocompletion=complete.faults,
-        ),
-    ] = None,
+    fault: Faults = None,
     cluster: Annotated[
         str,
         typer.Option(
