@@ -53,10 +53,13 @@ class Session:
     _began: float = field(default_factory=time.monotonic)
     _said: float = 0.0
     _found: list[dict[str, Any]] = field(default_factory=list)
+    _interrupted: bool = False
 
     def run(self) -> int:
         """Search, and give everything back; returns the exit code. Raises OSError when the report cannot be written."""
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupt)
+        sys.unraisablehook = _unless_interrupted
         environment: Environment | None = None
         code = HARNESS
         try:
@@ -76,6 +79,10 @@ class Session:
         self._said = time.monotonic()
         sys.stdout.write(f"{self._said - self._began:6.1f} s  {text}\n")
         sys.stdout.flush()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True  # a finalizer or a hook of the garbage collection may swallow what is raised here
+        raise KeyboardInterrupt
 
     def _closed(self, environment: Environment | None, code: int) -> int:
         try:
@@ -113,6 +120,8 @@ class Session:
         return DISAGREES if self._found else OK
 
     def _progress(self, search: Search, trial: Trial) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
         if time.monotonic() - self._said >= EVERY:
             doing = "; shrinking a counter-example" if search.shrinks else ""
             self.say(f"{search.drawn} policy sets, {trial.requests} requests{doing}")
@@ -176,5 +185,6 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _unless_interrupted(lost: sys.UnraisableHookArgs) -> None:
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)

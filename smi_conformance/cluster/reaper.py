@@ -37,9 +37,17 @@ def remove(api: client.ApiClient, run: str) -> list[str]:
     found = core.list_namespace(label_selector=f"{LABEL}={run}", _request_timeout=30).items
     names = [str(namespace.metadata.name) for namespace in found]
     for name in names:
+        _delete(core, name)
+    return names
+
+
+def _delete(core: client.CoreV1Api, name: str) -> None:
+    try:
         core.delete_collection_namespaced_pod(name, grace_period_seconds=0, _request_timeout=30)
         core.delete_namespace(name, _request_timeout=30)
-    return names
+    except client.ApiException as error:
+        if error.status != 404:  # an earlier deletion has ended between the list and this
+            raise
 
 
 def main(kubeconfig: str, context: str, run: str) -> None:
