@@ -84,8 +84,7 @@ def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     whole = ["--whole-suite"] if request.config.getoption("--whole-suite") else []
     argv = [sys.executable, "-m", "selftest.proof.model_runs", "--out", str(folder), *whole, *names]
     subprocess.run(argv, check=False, cwd=SUITE, stdout=subprocess.DEVNULL)
-    results = [Result(**one) for one in json.loads((folder / "matrix.json").read_text())]
-    return {result.fault: result for result in results}
+    return {result.fault: result for result in model_runs.kept(folder)}
 
 
 @pytest.mark.parametrize(("delay", "seed"), [("0.2", "1"), ("1", "2"), ("1", "3"), ("4", "4")])
