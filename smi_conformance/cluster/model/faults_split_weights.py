@@ -64,7 +64,7 @@ def rounded_to_quarters(world: World) -> World:
 
 
 def _weights(manifest: Manifest) -> list[Manifest]:
-    found: list[Manifest] = manifest["spec"]["backends"]
+    found: list[Manifest] = (manifest.get("spec") or {}).get("backends") or []
     return found
 
 
