@@ -1,7 +1,7 @@
 """Meshes that are none: what they do instead of SMI, as changes of the model.
 
 Each is a thing that a careless suite would pass, or would call an error of its own. They claim everything, and nothing
-is asked of them before they are judged (`impostor.yaml`).
+is asked of them before they are judged: their profile is that of the model without `enforces_access`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from smi_conformance.model.oracle import Choices, Request
 from smi_conformance.model.world import Pod, World
 
 AREA = "null"
+SOON = tuple(f"--deadline={name}=2" for name in ("policy", "split", "endpoints"))
 PROFILE = Path(str(resources.files("smi_conformance.meshes"))) / "model.yaml"
 
 
@@ -34,7 +35,6 @@ class Impostor:
     text: str
     at: str = ""
     hook: Callable[..., Any] | None = None
-    mesh: str = "impostor"
 
     @property
     def fault(self) -> str:
@@ -103,7 +103,7 @@ def _by_client(inner: Choose, world: World, request: Request) -> Choices:
 
 
 IMPOSTORS = (
-    Impostor("crds-only", "the resources are served, and nothing acts on them", mesh="none"),
+    Impostor("crds-only", "the resources are served, and nothing acts on them"),
     Impostor("admits-everything", "splits as it should, and never denies anything", ADMISSION, _admit),
     Impostor("denies-everything", "never admits anything, whatever is granted", ADMISSION, _deny),
     Impostor("fake-200", "its proxy answers everything by itself", PROXY, _fake_200),
@@ -115,14 +115,16 @@ IMPOSTORS = (
 )  # fmt: skip
 
 
-def judge(impostors: Sequence[Impostor], *, seed: int = 1, at_once: int = 2) -> Iterator[Result]:
-    """What the whole suite says of impostors, by their names, in the order in which the runs end."""
+def judge(impostors: Sequence[Impostor], *, seed: int = 1, at_once: int = 2) -> Iterator[tuple[str, Result]]:
+    """What the whole suite says of each impostor, by its name, in the order in which the runs end."""
+    names = {one.fault: one.name for one in impostors}
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder) / "impostor.yaml"
         profile.write_text(PROFILE.read_text() + "enforces_access: false\n")
-        yield from run(deque(_job(one, profile, seed) for one in impostors), at_once)
+        for result in run(deque(_job(one, profile, seed) for one in impostors), at_once):
+            yield names[result.fault], result
 
 
 def _job(impostor: Impostor, profile: Path, seed: int) -> Job:
-    mesh = profile if impostor.hook else impostor.name
-    return Job(impostor.fault, options=(f"--mesh={mesh}",), seed=seed, before=impostor.exists)
+    mesh = ("--mesh=none", *SOON) if not impostor.hook else (f"--mesh={profile}",)
+    return Job(impostor.fault, options=mesh, seed=seed, before=impostor.exists)

@@ -227,7 +227,7 @@ def old_connections_keep_weights(inner: Carry, exchange: Exchange) -> Answer:
 def shared_target_port(inner: Locate, world: World, choice: Choice, request: Request) -> Endpoints:
     found = inner(world, choice, request)
     split = next((s for s in world.splits if _about(s, request)), None)
-    if split is None or not found:
+    if split is None or not split.thing.backends or not found:
         return found
     first = Choice(Key(split.key.namespace, split.thing.backends[0].service), choice.port)
     ports = [endpoint.port for endpoint in inner(world, first, request)]
