@@ -11,139 +11,134 @@ Several folders hold runs of different seeds: what not all of them saw is a matt
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import sys
-import textwrap
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
-from selftest.proof.model_runs import Result, kept, verdict_of
-from smi_conformance.locations import REGISTER
+from selftest.proof.kills import KILLS, Kill, Kills, accepted, differences, load, written
+from selftest.proof.model_runs import judged, kept, wanted
+from smi_conformance.cluster.model.switchboard import UNOBSERVABLE
+from smi_conformance.locations import REGISTER, SUITE
 from smi_conformance.model.register import load_register
 
-KILLS = Path(__file__).with_name("kills.yaml")
-FORESEEN = "the register foresees it (`also_fails` of the fault)"
-FAILED, UNJUDGED = ("fail", "tentative-fail"), ("error", "blocked")
+PAGE = SUITE / "docs" / "proof" / "matrix.md"
+TABLE = SUITE / "docs" / "proof" / "matrix.csv"
+SHOWN = 12  # ids of a fault that the page names; the table has them all
+
+HEAD = """# The matrix: which fault fails which requirements
+
+The whole suite is run on the [model](../model.md) against one fault after the other. {measured} of {switches} switches
+have been tried so; {listed} faults stand in the register, and those without a switch stand in [model.md](../model.md)'s
+list of what no traffic can show ({unobservable}) or belong to requirements that no scenario judges yet.
+Each of the {measured} fails its own requirement by assertion, none by an error or as blocked.
+{alone} fail nothing else; the median is {median} more, the most {most}.
+
+What a fault fails is committed (`selftest/proof/kills.yaml`), and each of it has a cause. `python -m
+selftest.proof.matrix check FOLDER` tells every difference between that and the results of a run, in both directions;
+`tox -e proof` makes the run. All of it is in [matrix.csv](matrix.csv): `f` fails, `u` cannot be judged (blocked, or an
+error since objects are refused that the scenario needs), `c` differs by chance from seed to seed, `o` is the own one.
+
+## Why a fault fails more than its own requirement
+
+| cause | faults | verdicts |
+| --- | --- | --- |
+{causes}
+
+## From area to area
+
+Verdicts beside the own one. Rows: the area of the fault. Columns: that of the requirement.
+
+{areas}
+
+## Requirements
+
+| requirement | own faults tried | fails at other faults |
+| --- | --- | --- |
+{requirements}
+
+## Faults
+
+| fault | what else fails | cannot be judged |
+| --- | --- | --- |
+{faults}
+"""
 
 
-@dataclass(frozen=True)
-class Kill:
-    """What a fault does beside failing its own requirement: what fails, what cannot be judged, and what may do both."""
-
-    fails: frozenset[str] = frozenset()
-    unjudged: frozenset[str] = frozenset()
-    chance: frozenset[str] = frozenset()
-
-    @classmethod
-    def seen(cls, results: Sequence[Result]) -> Kill:
-        """What one fault did in one run or in several."""
-        fails = [_of(result, FAILED) for result in results]
-        unjudged = [_of(result, UNJUDGED) for result in results]
-        always = (frozenset.intersection(*fails), frozenset.intersection(*unjudged))
-        return cls(*always, frozenset.union(*fails, *unjudged) - always[0] - always[1])
-
-    @property
-    def all(self) -> frozenset[str]:
-        return self.fails | self.unjudged | self.chance
+def page(kills: Kills) -> str:
+    """docs/proof/matrix.md."""
+    sizes = sorted(len(kill.all) for kill in kills.of.values())
+    register = load_register(REGISTER)
+    return HEAD.format(
+        measured=len(kills.of), switches=len(wanted()), listed=sum(len(one.faults) for one in register.requirements),
+        unobservable=len(UNOBSERVABLE), alone=sizes.count(0), median=sizes[len(sizes) // 2], most=sizes[-1],
+        causes="\n".join(_causes(kills)), areas="\n".join(_areas(kills)),
+        requirements="\n".join(_requirements(kills)), faults="\n".join(_faults(kills.of)),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Cause:
-    """Why such faults also stop such requirements from passing."""
-
-    because: str
-    faults: tuple[str, ...]
-    requirements: tuple[str, ...]
-
-    def explains(self, fault: str, requirement: str) -> bool:
-        """Whether it is the cause of this one."""
-        return _fits(fault, self.faults) and _fits(requirement, self.requirements)
+def _causes(kills: Kills) -> Iterator[str]:
+    verdicts, faults = Counter[str](), defaultdict[str, set[str]](set)
+    for fault, kill in kills.of.items():
+        for name in kill.all:
+            cause = kills.cause(fault, name)
+            verdicts[cause] += 1
+            faults[cause].add(fault)
+    for cause, count in verdicts.most_common():
+        yield f"| {cause} | {len(faults[cause])} | {count} |"
 
 
-@dataclass(frozen=True)
-class Kills:
-    """What is committed: of each fault what it does, and the causes."""
-
-    of: Mapping[str, Kill] = field(default_factory=dict)
-    causes: tuple[Cause, ...] = ()
-
-    def cause(self, fault: str, requirement: str) -> str:
-        """Why a fault fails a requirement that is not its own; empty where nothing explains that."""
-        if requirement in load_register(REGISTER).fault(fault)[1].also_fails:
-            return FORESEEN
-        return next((one.because for one in self.causes if one.explains(fault, requirement)), "")
-
-    def unexplained(self) -> Iterator[str]:
-        """What no cause is given for, a line for each fault."""
-        for fault, kill in self.of.items():
-            if strange := sorted(name for name in kill.all if not self.cause(fault, name)):
-                yield f"{fault}: nothing explains {' '.join(strange)}"
+def _area(name: str) -> str:
+    return load_register(REGISTER).get(name.partition("/")[0]).area
 
 
-def _of(result: Result, verdicts: Iterable[str]) -> frozenset[str]:
-    own = result.fault.split("/")[0]
-    return frozenset(name for name, verdict in result.verdicts.items() if verdict in verdicts and name != own)
+def _areas(kills: Kills) -> Iterator[str]:
+    found = Counter((_area(fault), _area(name)) for fault, kill in kills.of.items() for name in kill.all)
+    areas = sorted({area for pair in found for area in pair})
+    yield f"| | {' | '.join(areas)} |"
+    yield "| --- " * (len(areas) + 1) + "|"
+    for row in areas:
+        yield f"| {row} | {' | '.join(str(found[row, column]) for column in areas)} |"
 
 
-def _fits(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, one) for one in patterns)
+def _requirements(kills: Kills) -> Iterator[str]:
+    own = Counter(fault.split("/")[0] for fault in kills.of)
+    others = Counter(name for kill in kills.of.values() for name in kill.all)
+    for name in sorted(own.keys() | others.keys()):
+        yield f"| {name} | {own[name]} | {others[name]} |"
 
 
-def load(path: Path = KILLS) -> Kills:
-    """What is committed."""
-    source = yaml.safe_load(path.read_text())
-    causes = [Cause(c["because"], tuple(c["faults"].split()), tuple(c["fails"].split())) for c in source["causes"]]
-    return Kills({name: _kill(entry or {}) for name, entry in (source["kills"] or {}).items()}, tuple(causes))
+def _faults(of: Mapping[str, Kill]) -> Iterator[str]:
+    for fault, kill in sorted(of.items()):
+        chance = f"; by chance: {_named(kill.chance)}" if kill.chance else ""
+        yield f"| `{fault}` | {_named(kill.fails)}{chance} | {_named(kill.unjudged)} |"
 
 
-def _kill(entry: Mapping[str, str]) -> Kill:
-    return Kill(*(frozenset(entry.get(key, "").split()) for key in KEYS))
+def _named(names: frozenset[str]) -> str:
+    few = " ".join(sorted(names)[:SHOWN])
+    return f"{few} and {len(names) - SHOWN} more" if len(names) > SHOWN else few
 
 
-KEYS = ("fails", "unjudged", "by chance")
+def table(kills: Kills) -> str:
+    """docs/proof/matrix.csv: a line for each fault, a column for each requirement."""
+    names = sorted(judged())
+    lines = [",".join(["fault", *names])]
+    for fault, kill in sorted(kills.of.items()):
+        own = fault.split("/")[0]
+        lines.append(",".join([fault, *("o" if name == own else _letter(kill, name) for name in names)]))
+    return "\n".join(lines) + "\n"
 
 
-def differences(result: Result, committed: Kills) -> Iterator[str]:
-    """Whatever a fault did that is not committed, and the other way round: a line each."""
-    if verdict_of(result) != "caught":
-        yield f"{result.fault}: its own requirement ends as {verdict_of(result)}, want a failed assertion"
-    if result.fault not in committed.of:
-        yield f"{result.fault}: nothing is committed; `accept` it, and read what it fails"
-        return
-    seen, due = Kill.seen([result]), committed.of[result.fault]
-    pairs = ((seen.fails, due.fails, "fails"), (seen.unjudged, due.unjudged, "is not judged"))
-    for got, want, what in pairs:
-        for name in sorted(got - want - due.chance):
-            yield f"{result.fault}: {name} {what}, and should not: {result.reasons.get(name, '')}"
-        for name in sorted(want - got):
-            yield f"{result.fault}: {name} is {result.verdicts.get(name, 'not there')}; committed is that it {what}"
+def _letter(kill: Kill, name: str) -> str:
+    letters = {"f": kill.fails, "u": kill.unjudged, "c": kill.chance}
+    return next((letter for letter, names in letters.items() if name in names), "")
 
 
-def accepted(committed: Kills, folders: Sequence[Sequence[Result]]) -> Kills:
-    """The same with what was seen; faults that were not tried stay as they are."""
-    runs = defaultdict[str, list[Result]](list)
-    for result in (one for folder in folders for one in folder):
-        runs[result.fault].append(result)
-    return Kills({**committed.of, **{name: Kill.seen(results) for name, results in runs.items()}}, committed.causes)
-
-
-def written(kills: Kills, head: str) -> str:
-    """The text of kills.yaml: `head`, which ends with the causes, and the faults in their order."""
-    return head + "kills:\n" + "".join(_entry(name, kill) for name, kill in sorted(kills.of.items()))
-
-
-def _entry(name: str, kill: Kill) -> str:
-    values = zip(KEYS, (kill.fails, kill.unjudged, kill.chance), strict=True)
-    lines = [_folded(key, sorted(names)) for key, names in values if names]
-    return f"  {name}:\n" + "".join(lines)
-
-
-def _folded(key: str, names: Sequence[str]) -> str:
-    return textwrap.fill(f"{key}: {' '.join(names)}", 120, initial_indent="    ", subsequent_indent="      ") + "\n"
+def write() -> None:
+    """Write both."""
+    kills = load()
+    PAGE.write_text(page(kills))
+    TABLE.write_text(table(kills))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -156,9 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("check and accept take folders of results, page takes none")
     folders = [kept(folder) for folder in given.folders]
     if given.what == "page":
-        from selftest.proof import matrix_page  # noqa: PLC0415  # which stands on this module
-
-        matrix_page.write()
+        write()
         return 0
     if given.what == "accept":
         KILLS.write_text(written(accepted(load(), folders), KILLS.read_text().partition("kills:\n")[0]))

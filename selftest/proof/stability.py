@@ -50,7 +50,7 @@ class Entry:
         run, judged = report["run"], {f"{row['requirement']} {row['version']}": row["verdict"] for row in _rows(report)}
         text = json.dumps(judged, sort_keys=True)
         return cls(
-            cluster, str(run["suite"]["commit"] or "")[:12], run["seed"], delay, round(run["seconds"], 1),
+            cluster, str(report["suite"]["commit"] or "")[:12], run["seed"], delay, round(run["seconds"], 1),
             dict(sorted(Counter(judged.values()).items())), hashlib.sha256(text.encode()).hexdigest()[:12],
         )  # fmt: skip
 
@@ -107,8 +107,8 @@ def _section(cluster: str, entries: Sequence[Entry]) -> str:
     differ, runs = other(entries), len(entries)
     bound = upper_bound(differ, runs)
     text = (
-        f"## {cluster}\n\n{runs} runs, {differ} with other verdicts than the rest: with {CONFIDENCE:.0%} confidence less "
-        f"than {bound:.1%} of such runs say something else.\n\n"
+        f"## {cluster}\n\n{runs} runs, {differ} with other verdicts than the rest: with {CONFIDENCE:.0%} confidence "
+        f"less than {bound:.1%} of such runs say something else.\n\n"
         "| commit | seed | late by | seconds | verdicts | digest |\n| --- | --- | --- | --- | --- | --- |\n"
     )
     return text + "".join(map(_line, entries))
