@@ -282,7 +282,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     todo = [name for name in wanted(patterns) if name not in done]
     for result in prove(todo, whole=given.whole_suite, at_once=given.jobs):
         results.append(result)
-        if given.out:
+        if given.out and result.code in (0, 1, 3):  # the run came to its end
             keep(result, given.out)
         told = verdict_of(result)
         own = result.fault.split("/")[0]
