@@ -1,6 +1,6 @@
 """Runs against the model, one fault each: a warm process forks a child per fault.
 
-    python -m selftest.proof.model_runs [--whole-suite] [--jobs 2] [--out FOLDER [--resume]] [PATTERN ...]
+    python -m selftest.proof.model_runs [--whole-suite] [--seed 1] [--jobs 2] [--out FOLDER [--resume]] [PATTERN ...]
 
 judges every fault whose address fits a pattern (default: all of requirements that have a scenario), by the scenarios
 of its requirement or by the whole suite. FOLDER gets a file for each fault as soon as it is judged; with `--resume`
@@ -54,7 +54,7 @@ class Job:
     before: Callable[[], None] | None = None
 
     @classmethod
-    def of(cls, fault: str, *, whole: bool = False, wide: bool = False) -> Job:
+    def of(cls, fault: str, *, whole: bool = False, wide: bool = False, seed: int = 1) -> Job:
         """The run that has to catch a fault: in the posture of its requirement, at a version where it can be seen.
 
         `wide`: at every version.
@@ -64,7 +64,7 @@ class Job:
         versions = entry.versions if wide else _versions(entry, fault)
         only_one = entry.group == "metrics"  # and so not to be chosen
         options = (f"--posture={posture}", *([] if only_one else [f"--api={entry.group}={','.join(versions)}"]))
-        return cls(fault, () if whole else (entry.id,), options)
+        return cls(fault, () if whole else (entry.id,), options, seed)
 
     @property
     def rigor(self) -> str:
@@ -169,14 +169,14 @@ def run(jobs: deque[Job], at_once: int = 2) -> Iterator[Result]:
         folder.cleanup()
 
 
-def prove(faults_to_try: Sequence[str], *, whole: bool = False, at_once: int = 2) -> Iterator[Result]:
+def prove(faults_to_try: Sequence[str], *, whole: bool = False, at_once: int = 2, seed: int = 1) -> Iterator[Result]:
     """The results of faults: what is not seen at one version is looked for at all of them."""
-    jobs = deque(Job.of(fault, whole=whole) for fault in faults_to_try)
+    jobs = deque(Job.of(fault, whole=whole, seed=seed) for fault in faults_to_try)
     everywhere = set()
     for result in run(jobs, at_once):
         if verdict_of(result) in PASSED and result.fault not in everywhere:
             everywhere.add(result.fault)
-            jobs.appendleft(Job.of(result.fault, whole=whole, wide=True))
+            jobs.appendleft(Job.of(result.fault, whole=whole, wide=True, seed=seed))
         else:
             yield result
 
@@ -272,6 +272,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m selftest.proof.model_runs", description=__doc__)
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="faults, such as 'TA-05*' or SP-010/decoy-leak")
     parser.add_argument("--whole-suite", action="store_true", help="judge everything, not the fault's requirement only")
+    parser.add_argument("--seed", type=int, default=1, help="decides all that is random")
     parser.add_argument("--jobs", type=int, default=2, help="children at once")
     parser.add_argument("--out", type=Path, default=None, help="folder of the results, a file for each fault")
     parser.add_argument("--resume", action="store_true", help="leave out what has its file in FOLDER")
@@ -280,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     done = {result.fault for result in kept(given.out)} if given.out and given.resume else set()
     results = []
     todo = [name for name in wanted(patterns) if name not in done]
-    for result in prove(todo, whole=given.whole_suite, at_once=given.jobs):
+    for result in prove(todo, whole=given.whole_suite, at_once=given.jobs, seed=given.seed):
         results.append(result)
         if given.out and result.code in (0, 1, 3):  # the run came to its end
             keep(result, given.out)
