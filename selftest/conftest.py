@@ -7,4 +7,3 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-faults", action="store_true", help="try every fault switch, not one per requirement")
-    parser.addoption("--whole-suite", action="store_true", help="judge each fault of the model by the whole suite")

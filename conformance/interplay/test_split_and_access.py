@@ -39,7 +39,7 @@ def test_permitted_backend_keeps_its_share(lease: Lease, splits: Splitter, polic
     clients.a.follows(root, within=0.1)
 
 
-@requirement("SP-202")
+@requirement("SP-202", schedule="first")
 def test_split_grants_no_access(lease: Lease, splits: Splitter, policy: Policy, clients: Actors) -> None:
     """A TrafficSplit grants no access, neither to its backends nor to its root."""
     one, two, only_root = lease.servers(3)

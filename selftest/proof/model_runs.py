@@ -1,9 +1,10 @@
 """Runs against the model, one fault each: a warm process forks a child per fault.
 
-    python -m selftest.proof.model_runs [--whole-suite] [--jobs 2] [--out FOLDER] [PATTERN ...]
+    python -m selftest.proof.model_runs [--whole-suite] [--seed 1] [--jobs 2] [--out FOLDER [--resume]] [PATTERN ...]
 
 judges every fault whose address fits a pattern (default: all of requirements that have a scenario), by the scenarios
-of its requirement or by the whole suite, and writes FOLDER/matrix.json and FOLDER/matrix.md.
+of its requirement or by the whole suite. FOLDER gets a file for each fault as soon as it is judged; with `--resume`
+faults that have one are not judged again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,14 +42,19 @@ CERTIFY = re.compile(r"one-percent")  # a leak of 1 % is seen for certain only w
 
 @dataclass(frozen=True)
 class Job:
-    """One run: with a fault or without, over the scenarios of some requirements or over all."""
+    """One run: with a fault or without, over the scenarios of some requirements or over all.
+
+    `before` is called in the process of the run.
+    """
 
     fault: str = ""
     requirements: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    seed: int = 1
+    before: Callable[[], None] | None = None
 
     @classmethod
-    def of(cls, fault: str, *, whole: bool = False, wide: bool = False) -> Job:
+    def of(cls, fault: str, *, whole: bool = False, wide: bool = False, seed: int = 1) -> Job:
         """The run that has to catch a fault: in the posture of its requirement, at a version where it can be seen.
 
         `wide`: at every version.
@@ -57,7 +64,7 @@ class Job:
         versions = entry.versions if wide else _versions(entry, fault)
         only_one = entry.group == "metrics"  # and so not to be chosen
         options = (f"--posture={posture}", *([] if only_one else [f"--api={entry.group}={','.join(versions)}"]))
-        return cls(fault, () if whole else (entry.id,), options)
+        return cls(fault, () if whole else (entry.id,), options, seed)
 
     @property
     def rigor(self) -> str:
@@ -78,7 +85,7 @@ class Job:
             "no:unraisableexception",
             "--cluster=model",
             f"--report={folder}",
-            "--seed=1",
+            f"--seed={self.seed}",
         ]
         argv += [f"--rigor={self.rigor}", *(f"--requirement={name}" for name in self.requirements)]
         return argv + ([f"--fault={self.fault}"] if self.fault else []) + [*self.options]
@@ -116,10 +123,26 @@ def judged() -> set[str]:
     return {name for call in re.findall(r"@requirement\(([^)]*)\)", text) for name in re.findall(r"[A-Z]+-\d{3}", call)}
 
 
+def by_default(names: Iterable[str]) -> set[str]:
+    """Those of the stable versions where access is enforced: what a run without options is about."""
+    entries = [load_register(REGISTER).get(name) for name in names]
+    return {
+        one.id
+        for one in entries
+        if one.posture != "permissive" and (one.group not in BASELINE or BASELINE[one.group] in one.versions)
+    }
+
+
 def wanted(patterns: Sequence[str] = ()) -> list[str]:
-    """The switches of judged requirements that fit any of the patterns."""
-    known = [name for name in faults() if name.split("/")[0] in judged()]
-    return [name for name in known if not patterns or any(fnmatch.fnmatch(name, one) for one in patterns)]
+    """The switches of judged requirements that fit any of the patterns: the first of each, then the second ones."""
+    rounds, ids = defaultdict[str, int](int), judged()
+    found = []
+    for name in faults():
+        own = name.split("/")[0]
+        if own in ids and (not patterns or any(fnmatch.fnmatch(name, one) for one in patterns)):
+            found.append((rounds[own], name))
+            rounds[own] += 1
+    return [name for _, name in sorted(found)]
 
 
 def _files(requirements: Iterable[str]) -> list[str]:
@@ -129,13 +152,16 @@ def _files(requirements: Iterable[str]) -> list[str]:
     return [str(path) for path in found]
 
 
-def run(jobs: Iterable[Job], at_once: int = 2) -> Iterator[Result]:
-    """The results, in the order in which they come. Each run is a forked child of this process."""
+def run(jobs: deque[Job], at_once: int = 2) -> Iterator[Result]:
+    """The results, in the order in which they come. Each run is a forked child of this process.
+
+    Jobs that are appended while the results are looked at are run too.
+    """
     warm_up()
-    waiting, running = list(jobs), dict[int, tuple[Job, tempfile.TemporaryDirectory[str]]]()
-    while waiting or running:
-        while waiting and len(running) < at_once:
-            job, folder = waiting.pop(0), tempfile.TemporaryDirectory()
+    running = dict[int, tuple[Job, tempfile.TemporaryDirectory[str]]]()
+    while jobs or running:
+        while jobs and len(running) < at_once:
+            job, folder = jobs.popleft(), tempfile.TemporaryDirectory()
             running[_forked(job, Path(folder.name))] = job, folder
         child, status = os.wait()
         job, folder = running.pop(child)
@@ -143,15 +169,16 @@ def run(jobs: Iterable[Job], at_once: int = 2) -> Iterator[Result]:
         folder.cleanup()
 
 
-def prove(faults_to_try: Sequence[str], *, whole: bool = False, at_once: int = 2) -> Iterator[Result]:
+def prove(faults_to_try: Sequence[str], *, whole: bool = False, at_once: int = 2, seed: int = 1) -> Iterator[Result]:
     """The results of faults: what is not seen at one version is looked for at all of them."""
-    missed = []
-    for result in run([Job.of(fault, whole=whole) for fault in faults_to_try], at_once):
-        if verdict_of(result) == "caught":
-            yield result
+    jobs = deque(Job.of(fault, whole=whole, seed=seed) for fault in faults_to_try)
+    everywhere = set()
+    for result in run(jobs, at_once):
+        if verdict_of(result) in PASSED and result.fault not in everywhere:
+            everywhere.add(result.fault)
+            jobs.appendleft(Job.of(result.fault, whole=whole, wide=True, seed=seed))
         else:
-            missed.append(result.fault)
-    yield from run([Job.of(fault, whole=whole, wide=True) for fault in missed], at_once)
+            yield result
 
 
 def warm_up() -> None:
@@ -177,11 +204,21 @@ def _forked(job: Job, folder: Path) -> int:
         os.dup2(output, 2)
         sys.stdout = sys.stderr = os.fdopen(1, "w")
         collect_less_garbage()
+        if job.before:
+            job.before()
         EventLog.publish = _unpublished  # type: ignore[method-assign, assignment]
-        code = int(pytest.main(job.arguments(folder)))
+        code = int(pytest.main(job.arguments(folder), plugins=[_Terse()]))
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+class _Terse:
+    """Nobody reads the tracebacks of failures either: telling them takes a fifth of the time of a run."""
+
+    @staticmethod
+    def pytest_configure(config: pytest.Config) -> None:
+        config.option.tbstyle = "native"
 
 
 def _unpublished(log: EventLog) -> None:
@@ -216,24 +253,18 @@ def verdict_of(result: Result) -> str:
     return "caught" if verdict in ("fail", "tentative-fail") else verdict
 
 
-def matrix(results: Sequence[Result], folder: Path) -> None:
-    """Write what each fault fails, as JSON and as a page; what the register does not foresee is marked."""
-    register = load_register(REGISTER)
+def keep(result: Result, folder: Path) -> None:
+    """Write one result to a file of its own, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "matrix.json").write_text(json.dumps([asdict(result) for result in results], indent=1))
-    lines = [
-        "# Faults of the model, and what fails",
-        "",
-        "| fault | verdict | fails besides | not foreseen |",
-        "| --- | --- | --- | --- |",
-    ]
-    for result in sorted(results, key=lambda one: one.fault):
-        own = result.fault.split("/")[0]
-        others = [name for name in result.failed if name != own]
-        foreseen = register.fault(result.fault)[1].also_fails if result.fault else ()
-        strange = [name for name in others if name not in foreseen]
-        lines.append(f"| `{result.fault}` | {verdict_of(result)} | {' '.join(others)} | {' '.join(strange)} |")
-    (folder / "matrix.md").write_text("\n".join(lines) + "\n")
+    path = folder / (result.fault.replace("/", "--") + ".json")
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(asdict(result), indent=1) + "\n")
+    unfinished.replace(path)
+
+
+def kept(folder: Path) -> list[Result]:
+    """The results that stand in a folder."""
+    return [Result(**json.loads(path.read_text())) for path in sorted(folder.glob("*--*.json"))]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -241,20 +272,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m selftest.proof.model_runs", description=__doc__)
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="faults, such as 'TA-05*' or SP-010/decoy-leak")
     parser.add_argument("--whole-suite", action="store_true", help="judge everything, not the fault's requirement only")
+    parser.add_argument("--seed", type=int, default=1, help="decides all that is random")
     parser.add_argument("--jobs", type=int, default=2, help="children at once")
-    parser.add_argument("--out", type=Path, default=None, help="folder of matrix.json and matrix.md")
+    parser.add_argument("--out", type=Path, default=None, help="folder of the results, a file for each fault")
+    parser.add_argument("--resume", action="store_true", help="leave out what has its file in FOLDER")
     given = parser.parse_args(argv)
     patterns = [one if "/" in one else f"{one}/*" for one in given.patterns]
+    done = {result.fault for result in kept(given.out)} if given.out and given.resume else set()
     results = []
-    for result in prove(wanted(patterns), whole=given.whole_suite, at_once=given.jobs):
+    todo = [name for name in wanted(patterns) if name not in done]
+    for result in prove(todo, whole=given.whole_suite, at_once=given.jobs, seed=given.seed):
         results.append(result)
+        if given.out and result.code in (0, 1, 3):  # the run came to its end
+            keep(result, given.out)
         told = verdict_of(result)
         own = result.fault.split("/")[0]
         reason = "" if told == "caught" else f"  {result.reasons.get(own) or result.reasons.get('run', '')}"
         sys.stdout.write(f"{told:10} {result.seconds:6.2f} s  {result.fault}{reason}\n")
         sys.stdout.flush()
-    if given.out:
-        matrix(results, given.out)
     missed = [result.fault for result in results if verdict_of(result) != "caught"]
     sys.stdout.write(f"{len(results)} faults, {len(missed)} not caught\n")
     return 1 if missed else 0

@@ -33,7 +33,7 @@ switch of the [model](model.md), or stands there with the reason why no traffic 
 | --- | --- | --- |
 {rows}
 
-That a fault fails nothing which the register does not foresee is not shown yet.
+What else these fail is not looked at in the lab. Of the switches of the model it is: [matrix](proof/matrix.md).
 """
 
 # A leak of one per cent is certain to be seen only with the attempts of the highest rigor.

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from selftest.proof.conftest import Finished, Run
+from selftest.proof.model_runs import by_default
 from smi_conformance.locations import REGISTER, REPORT_SCHEMA
 from smi_conformance.model.register import load_register
 from smi_conformance.model.versions import BASELINE
@@ -30,12 +31,7 @@ def judged() -> set[str]:
 
 def judged_by_default() -> set[str]:
     """Those of the stable versions where access is enforced: what a run without options is about."""
-    entries = [REGISTERED.get(name) for name in judged()]
-    return {
-        one.id
-        for one in entries
-        if one.posture != "permissive" and (one.group not in BASELINE or BASELINE[one.group] in one.versions)
-    }
+    return by_default(judged())
 
 
 def passed(name: str) -> str:

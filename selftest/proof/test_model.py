@@ -1,7 +1,6 @@
 """The suite is right on the model: without a fault everything passes, and every fault fails its requirement.
 
-By default one fault per requirement is tried; `--all-faults` tries each switch of the model, and `--whole-suite` the
-whole suite against each, which is written to model-matrix/ in the temporary folder of the test.
+By default one fault per requirement is tried; `--all-faults` tries each switch of the model.
 """
 
 from __future__ import annotations
@@ -81,11 +80,9 @@ def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     calls = [item.callspec for item in request.session.items if hasattr(item, "callspec")]
     names = [str(call.params["fault"]) for call in calls if "fault" in call.params]
     folder = tmp_path_factory.mktemp("model-matrix")
-    whole = ["--whole-suite"] if request.config.getoption("--whole-suite") else []
-    argv = [sys.executable, "-m", "selftest.proof.model_runs", "--out", str(folder), *whole, *names]
+    argv = [sys.executable, "-m", "selftest.proof.model_runs", "--out", str(folder), *names]
     subprocess.run(argv, check=False, cwd=SUITE, stdout=subprocess.DEVNULL)
-    results = [Result(**one) for one in json.loads((folder / "matrix.json").read_text())]
-    return {result.fault: result for result in results}
+    return {result.fault: result for result in model_runs.kept(folder)}
 
 
 @pytest.mark.parametrize(("delay", "seed"), [("0.2", "1"), ("1", "2"), ("1", "3"), ("4", "4")])

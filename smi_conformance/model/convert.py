@@ -130,6 +130,8 @@ _PARTS: dict[tuple[type, str], type] = {
 
 def _typed(thing: SmiObject, name: str, value: Any) -> Any:
     """The value of a field from JSON."""
+    if name == "port":
+        return int(value)
     part = _PARTS.get((type(thing), name))
     return tuple(part(**_tuples(one)) for one in value) if part else _tuple(value)
 

@@ -11,9 +11,10 @@ import pytest
 from smi_conformance.model.register import Register, Requirement, UnknownRequirement
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Schedule = Literal["any", "fresh", "poison"]
-SCHEDULES: tuple[Schedule, ...] = ("any", "fresh", "poison")
-"""The order of a run: scenarios that wait for pods of their own come late, those that may harm the mesh last."""
+Schedule = Literal["first", "any", "fresh", "poison"]
+SCHEDULES: tuple[Schedule, ...] = ("first", "any", "fresh", "poison")
+"""The order of a run: scenarios that need servers on which nothing was granted yet, those that need nothing special,
+those that wait for pods of their own, and those that may harm the mesh."""
 
 
 @dataclass(frozen=True)

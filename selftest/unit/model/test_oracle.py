@@ -168,6 +168,43 @@ def test_identity_bindings(binding: IdentityBinding, bound: bool) -> None:
     assert admits(known, get(client=client)) is bound
 
 
+def bound(binding: IdentityBinding, readings: Readings | None = None, namespace: str = NS) -> bool:
+    """Whether an IdentityBinding in that namespace stands for the client."""
+    there = Placed(Key(namespace, "who"), binding, "who", 0, "v1alpha4")
+    return Oracle(readings or Readings()).binds(there, replace(CLIENT, labels={"tier": "x"}), CLIENT.account)
+
+
+def test_identity_bindings_say_nothing_of_other_namespaces() -> None:
+    """Whatever their schemes are."""
+    for binding in (IdentityBinding(service_account="sa-a"), IdentityBinding((("tier", "x"),))):
+        assert bound(binding)
+        assert not bound(binding, namespace="far")
+
+
+def test_two_schemes_in_one_binding_are_a_reading() -> None:
+    both = IdentityBinding((("tier", "x"),), service_account="sa-x")
+    assert bound(both)
+    assert not bound(both, Readings(both_schemes="void"))
+    assert bound(IdentityBinding((("tier", "x"),)), Readings(both_schemes="void"))
+
+
+def test_the_prefix_of_spiffe_ids_is_a_reading() -> None:
+    plain, prefixed = (
+        IdentityBinding(spiffe_ids=(f"{head}cluster.local/ns/ns/sa/sa-a",)) for head in ("", "spiffe://")
+    )
+    assert (bound(plain), bound(prefixed)) == (True, True)
+    required, absent = Readings(spiffe_prefix="required"), Readings(spiffe_prefix="absent")
+    assert (bound(plain, required), bound(prefixed, required)) == (False, True)
+    assert (bound(plain, absent), bound(prefixed, absent)) == (True, False)
+
+
+def test_what_dangles_is_named() -> None:
+    """A route object that does not exist, and a match that its group does not have; what exists is not named."""
+    rules = (HTTP, TCP, Rule("TCPRoute", "gone"), Rule("HTTPRouteGroup", "routes", ("one", "three")))
+    known = world(grant(*rules))
+    assert list(Oracle().dangling(known, known.targets[0])) == ["TCPRoute gone", "match three of routes"]
+
+
 VERSIONS = tuple(pod(f"v{n}", f"sa-v{n}", 10 + n, app="web", version=f"v{n}") for n in (1, 2, 3))
 WEB = service("web", app="web")
 BACKENDS = tuple(service(f"web-v{n}", app="web", version=f"v{n}") for n in (1, 2, 3))
@@ -270,3 +307,25 @@ def test_only_luck_tells_equal_requests_apart() -> None:
 
     assert lucky == replace(request, luck=0.1) != request
     assert lucky.asked == request.asked != replace(lucky, path="/other").asked
+
+
+def test_calls_to_the_cluster_ip_are_a_reading() -> None:
+    by_ip = get(service=WEB, by="cluster IP")
+    assert shares(cluster(split(1)), by_ip) == {"v1": 1}
+    assert shares(cluster(split(1)), by_ip, Readings(cluster_ip="unsplit")) == EVENLY
+
+
+def test_a_split_with_matches_takes_http_only() -> None:
+    """Raw TCP has neither path nor method, so nothing of it can match."""
+    known = cluster(split(1, matches=("one",)))
+    assert shares(known, get(service=WEB)) == {"v1": 1}
+    assert shares(known, get(service=WEB, protocol="tcp")) == EVENLY
+
+
+def test_pods_that_are_not_ready_get_nothing() -> None:
+    known = replace(cluster(), pods=(CLIENT, VERSIONS[0], VERSIONS[1], replace(VERSIONS[2], ready=False)))
+    assert shares(known) == {"v1": 0.5, "v2": 0.5}
+
+
+def test_a_weight_that_is_none_counts_as_zero() -> None:
+    assert shares(cluster(split("much", 1))) == {"v2": 1}

@@ -129,3 +129,40 @@ def test_weights_keep_their_proportion() -> None:
 def test_nonsense_is_unreadable(manifest: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
         read(manifest)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "no JSON",
+        "[8080]",
+        '{"colour": "red"}',
+        '{"port": {}, "rules": [1]}',
+        '{"rules": [{"kin": "X"}]}',
+        '{"sources": 5}',
+    ],
+)
+def test_a_spoilt_note_says_nothing(note: str) -> None:
+    """Anybody may edit what another version keeps in an annotation: then the object means what it says."""
+    manifest = convert(written("limited target", "v1alpha2"), "v1alpha3")
+    del manifest["metadata"]["annotations"]
+    plain = meaning(manifest)
+    manifest["metadata"]["annotations"] = {KEPT: note}
+    assert meaning(manifest) == plain
+
+
+def test_a_note_cannot_overrule_what_the_version_says() -> None:
+    """The rules of an object can be edited at its version, so those of the note are of yesterday."""
+    manifest = convert(written("limited target", "v1alpha2"), "v1alpha3")
+    del manifest["metadata"]["annotations"]
+    plain = meaning(manifest)
+    manifest["metadata"]["annotations"] = {KEPT: '{"rules": [{"kind": "TCPRoute", "name": "other", "matches": []}]}'}
+    assert meaning(manifest) == plain
+
+
+def test_what_makes_no_sense_is_not_converted() -> None:
+    """A weight that is no quantity has no whole number."""
+    manifest = written("quantities", "v1alpha1")
+    manifest["spec"]["backends"][0]["weight"] = "much"
+    with pytest.raises(Unreadable, match="TrafficSplit makes no sense"):
+        convert(manifest, "v1alpha4")

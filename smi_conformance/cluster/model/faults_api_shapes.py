@@ -135,7 +135,7 @@ def group_pruned(target: Manifest) -> Manifest:
 @fault("API-064/group-refused", "a subject with a group is refused", API)
 def group_refused(inner: Answering, call: ApiCall) -> Answer:
     def bad(fields: Manifest) -> bool:
-        return any("group" in one for one in (fields.get("destination", {}), *fields.get("sources", ())))
+        return any("group" in one for one in (fields.get("destination", {}), *(fields.get("sources") or ())))
 
     return refusing(inner, call, TARGET, bad, "unknown field group")
 

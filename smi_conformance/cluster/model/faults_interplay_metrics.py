@@ -41,7 +41,7 @@ def backend_missing(items: list[Item], tally: Tally, split: Splits) -> list[Item
 
 @fault("TM-080/pods-not-backends", "there is one item per pod, and it has the pod's name", METRICS)
 def pods_not_backends(items: list[Item], tally: Tally, split: Splits) -> list[Item]:
-    return [{**items[0], "backend": {**backend(items[0]), "name": pod}} for pod in sorted(tally.pods)]
+    return [{**one, "backend": {**backend(one), "name": pod}} for one in items[:1] for pod in sorted(tally.pods)]
 
 
 @fault("TM-080/removed-backend-stays", "a backend that is taken out of the split stays listed", METRICS)
@@ -70,9 +70,10 @@ def weights_not_measured(items: list[Item], tally: Tally, split: Splits) -> list
 
 @fault("TM-081/failures-misbooked", "the failures of the last backend are booked on the first", METRICS)
 def failures_misbooked(items: list[Item], tally: Tally, split: Splits) -> list[Item]:
-    moved = count(items[-1], FAILURE)
-    first = with_count(items[0], FAILURE, count(items[0], FAILURE) + moved)
-    return [first, *items[1:-1], with_count(items[-1], FAILURE, 0)] if len(items) > 1 else items
+    if len(items) < 2:
+        return items
+    first = with_count(items[0], FAILURE, count(items[0], FAILURE) + count(items[-1], FAILURE))
+    return [first, *items[1:-1], with_count(items[-1], FAILURE, 0)]
 
 
 @fault("TM-082/edge-missing", "items have no edge", METRICS)

@@ -71,12 +71,12 @@ def decoy_leak(inner: Choose, world: World, request: Request) -> Choices:
     return own(request) if is_split(world, request, choices) and request.luck < 0.02 else choices
 
 
-@fault("SP-010/one-client-pod-unsplit", "the newest of a namespace's client pods never learns of splits", VIEW)
+@fault("SP-010/one-client-pod-unsplit", "the second of a namespace's client pods never learns of splits", VIEW)
 def one_client_pod_unsplit(world: World, pod: Pod) -> World:
     here = [p for p in world.pods if p.meshed and p.key.namespace == pod.key.namespace]
     clients = [p for p in here if not any(service.selects(p) for service in world.services.values())]
-    newest = max(clients, key=lambda other: other.created, default=None)
-    return replace(world, splits=()) if len(clients) > 1 and newest and newest.uid == pod.uid else world
+    second = sorted(clients, key=lambda other: other.created)[1:2]  # which stays the same when others come and go
+    return replace(world, splits=()) if pod.uid in [other.uid for other in second] else world
 
 
 @fault("SP-013/zero-read-as-one", "weight 0 is read as unset, and an unset weight as the largest", WORLD)
@@ -96,7 +96,7 @@ def zero_invalidates_split(world: World) -> World:
 def spilling(inner: Choose, world: World, request: Request, share: float) -> Choices:
     """Backends of weight 0 together get that share."""
     choices = inner(world, request)
-    if not is_split(world, request, choices) or request.luck >= share:
+    if not choices or not is_split(world, request, choices) or request.luck >= share:
         return choices
     root = choices[0].service.namespace
     zeros = [b for s in world.splits if s.key.namespace == root for b in s.thing.backends if not weight_of(b)]
@@ -227,7 +227,7 @@ def old_connections_keep_weights(inner: Carry, exchange: Exchange) -> Answer:
 def shared_target_port(inner: Locate, world: World, choice: Choice, request: Request) -> Endpoints:
     found = inner(world, choice, request)
     split = next((s for s in world.splits if _about(s, request)), None)
-    if split is None or not found:
+    if split is None or not split.thing.backends or not found:
         return found
     first = Choice(Key(split.key.namespace, split.thing.backends[0].service), choice.port)
     ports = [endpoint.port for endpoint in inner(world, first, request)]

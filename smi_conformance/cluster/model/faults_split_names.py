@@ -86,7 +86,7 @@ def _rewritten(world: World, root: Key, backend: Key) -> World:
 
 
 def _first_backend(split: Splits) -> Key:
-    return Key(split.key.namespace, split.thing.backends[0].service)
+    return next((Key(split.key.namespace, backend.service) for backend in split.thing.backends), root_of(split))
 
 
 @fault("SP-024/service-rewritten", "the selector of a root becomes that of the first backend", WORLD)

@@ -188,7 +188,7 @@ def ports_crossed(inner: Locate, world: World, choice: Choice, request: Request)
 )
 def second_port_sent_to_first(inner: Locate, world: World, choice: Choice, request: Request) -> Endpoints:
     found, split = inner(world, choice, request), split_of(world, request)
-    first = split is not None and split.thing.backends[0].service == choice.service.name
+    first = split is not None and [b.service for b in split.thing.backends[:1]] == [choice.service.name]
     if not first or len(_two_ports(request)) < 2 or not _place(request):
         return found
     return _crossed(found, _two_ports(request))

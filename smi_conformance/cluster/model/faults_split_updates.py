@@ -71,7 +71,7 @@ class RecreateIgnored:
         return with_splits(world, lambda s: s if self._first.setdefault(s.key, s.uid) == s.uid else None)
 
 
-@fault("SP-030/stale-some-seconds", "the newest client of a namespace keeps a deleted split for 20 seconds", PAST)
+@fault("SP-030/stale-some-seconds", "the second client of a namespace keeps a deleted split for 20 seconds", PAST)
 class StaleSomeSeconds:
     """Remembers when each split was there last."""
 
@@ -81,7 +81,7 @@ class StaleSomeSeconds:
     def __call__(self, world: World, history: History, pod: Pod, now: float) -> World:
         self._last.update({split.uid: (split, now) for split in world.splits})
         clients = [p for p in world.pods if p.meshed and not p.listens and p.key.namespace == pod.key.namespace]
-        if not clients or pod.uid != clients[-1].uid:
+        if pod.uid not in [second.uid for second in sorted(clients, key=lambda other: other.created)[1:2]]:
             return world
         gone = [split for split, when in self._last.values() if now - LONG < when < now]
         return replace(world, splits=(*world.splits, *(s for s in gone if split_at(world, root_of(s)) is None)))

@@ -64,7 +64,7 @@ def rounded_to_quarters(world: World) -> World:
 
 
 def _weights(manifest: Manifest) -> list[Manifest]:
-    found: list[Manifest] = manifest["spec"]["backends"]
+    found: list[Manifest] = (manifest.get("spec") or {}).get("backends") or []
     return found
 
 
@@ -95,7 +95,7 @@ def single_backend_ignored(world: World) -> World:
 @fault("SP-014/one-read-as-percent", "a single weight is a percentage, and the root's selection gets the rest", CHOICES)
 def one_read_as_percent(inner: Choose, world: World, request: Request) -> Choices:
     choices = inner(world, request)
-    if not is_split(request, choices) or len(choices) > 1 or choices[0].weight >= 100:
+    if not is_split(request, choices) or len(choices) != 1 or choices[0].weight >= 100:
         return choices
     return (*choices, replace(own(request)[0], weight=100 - choices[0].weight))
 
@@ -240,7 +240,7 @@ class SharedRoundRobin:
 
     def __call__(self, inner: Choose, world: World, request: Request) -> Choices:
         choices = inner(world, request)
-        if not is_split(request, choices) or len({choice.weight for choice in choices}) > 1:
+        if not is_split(request, choices) or len({choice.weight for choice in choices}) != 1:
             return choices
         self._turn += 1
         return (choices[self._turn % len(choices)],)
@@ -249,7 +249,7 @@ class SharedRoundRobin:
 @fault("SP-026/client-pinned", "each client stays with one backend, by a hash", CHOICES)
 def client_pinned(inner: Choose, world: World, request: Request) -> Choices:
     choices = inner(world, request)
-    if not is_split(request, choices):
+    if not choices or not is_split(request, choices):
         return choices
     return (choices[zlib.crc32(request.client.uid.encode()) % len(choices)],)
 
