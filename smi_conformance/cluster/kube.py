@@ -48,6 +48,11 @@ class KubeCluster:
     def apply(self, manifest: Manifest) -> None:
         self._journal.call("apply", str(Ref.of(manifest)), lambda: self._apply(manifest))
 
+    def entrust(self, manifest: Manifest) -> None:
+        """Apply an object that holds a secret. Nothing of it is recorded, so nothing is done in replay."""
+        if self._api:
+            self._apply(manifest)
+
     def delete(self, ref: Ref) -> None:
         self._journal.call("delete", str(ref), lambda: self._delete(ref))
 

@@ -209,7 +209,7 @@ class WorkerSide(Collection):
         scene, profile = item.stash[SCENE], self.options.profile
         if self.options.replay:
             return
-        prefix = f"smi-{scene.worker.run}-{scene.worker.name.removeprefix('gw')[:1]}"
+        prefix = f"{self.options.namespace_prefix}-{scene.worker.run}-{scene.worker.name.removeprefix('gw')[:1]}"
         state = scene.cluster.dump([f"{prefix}a", f"{prefix}b", f"{prefix}u", *profile.namespaces])
         name = "".join(c if c.isalnum() else "-" for c in item.nodeid.split("/")[-1])[:80]
         folder = self.options.report / "dumps"
