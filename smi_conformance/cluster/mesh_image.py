@@ -1,4 +1,4 @@
-"""The image of the reference mesh: no registry has it, so it is made in the engine whose containers are kind's nodes."""
+"""The image of the reference mesh: no registry has it, so it is made in the engine that runs the nodes of kind."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ def require_test_cluster(api: client.ApiClient, namespaces_of_mesh: Iterable[str
     try:
         reasons = list(_reasons(api, set(namespaces_of_mesh)))
     except (ApiException, HTTPError, OSError) as error:
-        why = f"{error.status} {error.reason}" if isinstance(error, ApiException) else " ".join(str(error).split())[:200]
+        why = (
+            f"{error.status} {error.reason}" if isinstance(error, ApiException) else " ".join(str(error).split())[:200]
+        )
         reasons = [f"nodes, namespaces and pods cannot be listed ({why})"]
     if reasons:
         raise NotATestCluster(

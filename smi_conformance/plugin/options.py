@@ -71,11 +71,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="kubeconfig for --cluster current",
     )
     add("--kube-context", default=None, metavar="NAME", dest="kube_context", help="context in the kubeconfig")
-    add("--yes-this-cluster", action="store_true", help="go on where --cluster current does not look like a test cluster")
+    add(
+        "--yes-this-cluster",
+        action="store_true",
+        help="go on where --cluster current does not look like a test cluster",
+    )
     add("--namespace-prefix", default="smi", metavar="WORD", help="how the names of the run's namespaces begin")
-    add("--workload", default=None, metavar="FILE", help="settings of the workload's pods: image, user, tolerations ...")
+    add(
+        "--workload", default=None, metavar="FILE", help="settings of the workload's pods: image, user, tolerations ..."
+    )
     add("--workload-image", default=None, metavar="IMAGE", help="image of the workload's pods")
-    add("--kind-image", default=None, metavar="IMAGE", help="node image, and so the Kubernetes version, of a new cluster")
+    add(
+        "--kind-image",
+        default=None,
+        metavar="IMAGE",
+        help="node image, and so the Kubernetes version, of a new cluster",
+    )
     add("--kind-nodes", type=int, default=1, metavar="N", help="nodes of a new kind cluster")
     add("--kind-config", default=None, metavar="FILE", help="kind's own configuration of a new cluster")
 

@@ -157,7 +157,9 @@ class RunOptions:
         if not kind and (self.kind_image or self.kind_config or self.kind_nodes != 1):
             raise UsageError("--kind-image, --kind-nodes and --kind-config go with --cluster kind")
         if self.kind_nodes < 1 or (self.kind_nodes > 1 and self.kind_config):
-            raise UsageError("--kind-nodes takes 1 or more, and not beside --kind-config, which says how many there are")
+            raise UsageError(
+                "--kind-nodes takes 1 or more, and not beside --kind-config, which says how many there are"
+            )
         if self.kind_config and not self.kind_config.is_file():
             raise UsageError(f"--kind-config {self.kind_config}: there is no such file")
         if kind and not re.fullmatch(r"kind(:[a-z0-9][a-z0-9.-]{0,39})?", self.cluster):

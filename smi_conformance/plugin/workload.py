@@ -22,7 +22,9 @@ class Workload(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image: str = Field(default=IMAGE, min_length=1, description="any image with Python 3.10 or newer as python3")
-    user: int | None = Field(default=NOBODY, ge=0, description="user id; null where the cluster assigns one (OpenShift)")
+    user: int | None = Field(
+        default=NOBODY, ge=0, description="user id; null where the cluster assigns one (OpenShift)"
+    )
     pull_secret: Path | None = Field(default=None, description="Docker config.json with the registry's credentials")
     tolerations: list[dict[str, Any]] = []
     node_selector: dict[str, str] = {}
