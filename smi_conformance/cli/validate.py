@@ -50,9 +50,8 @@ def cluster(given: RunOptions) -> None:
     name, colon, folder = given.cluster.partition(":")
     one_of("cluster", name, ("embedded", "kind", "current", "model", "replay"))
     if (name == "replay" or colon) and not (folder and name in ("replay", "kind")):
-        raise Problem(
-            f"--cluster {given.cluster}: it is replay:DIR for a report folder, kind or kind:NAME, and no others"
-        )
+        takes = "kind takes the name of a cluster, replay takes a report folder, as replay:DIR, and nothing else does"
+        raise Problem(f"--cluster {given.cluster}: {takes}")
     if name == "replay" and not (Path(folder) / "events.jsonl").is_file():
         raise Problem(f"--cluster {given.cluster}: {folder} is no report folder (it has no events.jsonl)")
     if name != "current" and (given.kubeconfig or given.context):

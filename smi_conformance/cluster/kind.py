@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +15,15 @@ from typing import Any
 
 import yaml
 
-from smi_conformance.cluster import mesh_image
+from smi_conformance.cluster import kind_keeper, mesh_image
 from smi_conformance.cluster.backends import Asked, Backend, connect, reachable
-from smi_conformance.cluster.kind_keeper import Keeper
+from smi_conformance.cluster.engine import Engine, ask
+from smi_conformance.cluster.kind_keeper import DELETED, DELETION, KEPT
+from smi_conformance.cluster.kind_keeper import READY as CREATED
 from smi_conformance.cluster.port import ClusterError
-from smi_conformance.cluster.programs import LONG, output
+from smi_conformance.cluster.programs import LONG, SHORT
 
 PROGRAM = "SMI_KIND"  # environment variable: the kind to use instead of the one on PATH
-PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"  # kind's own: podman or nerdctl instead of docker
 READY = "180s"  # for kind: how long the nodes may take until they are ready
 
 Progress = Callable[[str], None]
@@ -28,10 +31,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Kind:
-    """The programs: kind, and the engine whose containers are its nodes."""
+    """The program kind, and the engine whose containers are its nodes."""
 
     program: str
-    engine: str
+    engine: Engine
 
     @classmethod
     def found(cls) -> Kind:
@@ -43,36 +46,15 @@ class Kind:
             raise ClusterError(
                 f"{where}: install kind (https://kind.sigs.k8s.io) or set {PROGRAM}; --cluster embedded needs neither"
             )
-        kind = cls(program, os.environ.get(PROVIDER) or "docker")
-        kind._engine_works()
-        return kind
+        return cls(program, Engine.found())
 
-    def _engine_works(self) -> None:
-        advice = f"start it, or set DOCKER_HOST or {PROVIDER}; --cluster embedded needs no {self.engine}"
-        try:
-            output([self.engine, "version"], f"{self.engine} is not on PATH")
-        except ClusterError as error:
-            raise ClusterError(f"{error}: {advice}") from error
-
-    def ask(self, *words: str, timeout: float = 60.0) -> str:
+    def ask(self, *words: str, timeout: float = SHORT) -> str:
         """What kind answers. Raises ClusterError."""
-        return output([self.program, *words], f"{self.program} is gone", timeout)
+        return ask([self.program, *words], timeout)
 
     def clusters(self) -> list[str]:
         """Names of the clusters that there are, also of those that do not run."""
         return self.ask("get", "clusters").split()
-
-    def has_image(self, image: str) -> bool:
-        """Whether the engine has an image, which then need not be pulled."""
-        try:
-            output([self.engine, "image", "inspect", image], f"{self.engine} is gone")
-        except ClusterError:
-            return False
-        return True
-
-    def load(self, name: str, images: Sequence[str]) -> None:
-        """Bring images of the engine into the nodes. Raises ClusterError."""
-        self.ask("load", "docker-image", "--name", name, *images, timeout=LONG)
 
 
 def open_kind(asked: Asked, progress: Progress) -> Backend:
@@ -91,12 +73,12 @@ def open_kind(asked: Asked, progress: Progress) -> Backend:
 
 def side_load(kind: Kind, name: str, images: Sequence[str], progress: Progress) -> None:
     """Load those of the images that are here; the nodes pull the others. Raises ClusterError."""
-    here = [image for image in dict.fromkeys(images) if kind.has_image(image)]
+    here = [image for image in dict.fromkeys(images) if kind.engine.has(image)]
     if elsewhere := [image for image in dict.fromkeys(images) if image not in here]:
-        progress(f"not in {kind.engine}, so the nodes pull it: {', '.join(elsewhere)}")
+        progress(f"not in {kind.engine.name}, so the nodes pull it: {', '.join(elsewhere)}")
     if here:
         progress(f"loading {', '.join(here)} into the nodes")
-        kind.load(name, here)
+        kind.ask("load", "docker-image", "--name", name, *here, timeout=LONG)
 
 
 def _existing(kind: Kind, asked: Asked, progress: Progress) -> Backend:
@@ -154,6 +136,45 @@ def _end(keeper: Keeper, asked: Asked, progress: Progress) -> None:
         return
     progress(f"deleting kind cluster {keeper.name}")
     keeper.delete()
+
+
+class Keeper:
+    """The cluster's keeper (`kind_keeper`), seen from the run, and the private folder that holds the kubeconfig."""
+
+    def __init__(self, kind: str, name: str, folder: Path, create: Sequence[str]) -> None:
+        self.name, self.folder = name, folder
+        argv = [sys.executable, "-m", kind_keeper.__name__, kind, name, str(folder), *create]
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def created(self) -> None:
+        """Wait until the cluster is there. Raises ClusterError with kind's reason."""
+        assert self._process.stdout
+        told = self._process.stdout.readline().strip()
+        if told != CREATED:
+            raise ClusterError(f"kind cluster {self.name} could not be created: {told or 'its keeper has ended'}")
+
+    def keep(self) -> None:
+        """Leave the cluster where it is."""
+        self._end("keep\n", KEPT)
+
+    def delete(self) -> None:
+        """Delete the cluster. Raises ClusterError, which says how to do it by hand, when that fails."""
+        self._end("", DELETED)
+
+    def _end(self, word: str, wanted: str) -> None:
+        try:
+            told, _ = self._process.communicate(word, timeout=DELETION + 30)
+        except subprocess.TimeoutExpired as error:
+            raise ClusterError(_by_hand(self.name, "it takes too long")) from error
+        last = (told.strip().splitlines() or [""])[-1]
+        if last != wanted and self._process.returncode:
+            raise ClusterError(_by_hand(self.name, last or "its keeper has ended"))
+
+
+def _by_hand(name: str, why: str) -> str:
+    return f"kind cluster {name} could not be deleted ({why}): kind delete cluster --name {name}"
 
 
 def _private_folder() -> Path:

@@ -2,7 +2,7 @@
 
 It creates the cluster, says how that went in one line, and waits. The line `keep` leaves the cluster alone; the end of
 the pipe, however the other side came to its end, deletes it, also while it is still being created. It survives the
-run's terminal and its signals, and what it could not delete it tells.
+run's terminal and its signals, and what it could not delete it tells. The other side is `kind.Keeper`.
 """
 
 from __future__ import annotations
@@ -16,54 +16,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from smi_conformance.cluster.port import ClusterError
-from smi_conformance.cluster.programs import LONG, complaint, output
+from smi_conformance.cluster.programs import LONG, ProgramError, complaint, output
 
 READY, DELETED, KEPT, ABANDONED = "ready", "deleted", "kept", "abandoned"
 TAKEN = "already exist"  # as kind says it: then the cluster is somebody else's
 DELETION = 120.0  # seconds for kind to delete its nodes
-SETTLING = 5.0  # seconds in which the engine ends what a kind that was killed had asked of it: a node may still appear
-
-
-class Keeper:
-    """Handle on the keeper of one cluster, and on the private folder that holds its kubeconfig."""
-
-    def __init__(self, kind: str, name: str, folder: Path, create: Sequence[str]) -> None:
-        self.name, self.folder = name, folder
-        argv = [sys.executable, "-m", __name__, kind, name, str(folder), *create]
-        self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-
-    def created(self) -> None:
-        """Wait until the cluster is there. Raises ClusterError with kind's reason."""
-        assert self._process.stdout
-        told = self._process.stdout.readline().strip()
-        if told != READY:
-            raise ClusterError(f"kind cluster {self.name} could not be created: {told or 'its keeper has ended'}")
-
-    def keep(self) -> None:
-        """Leave the cluster where it is."""
-        self._end("keep\n", KEPT)
-
-    def delete(self) -> None:
-        """Delete the cluster. Raises ClusterError, which says how to do it by hand, when that fails."""
-        self._end("", DELETED)
-
-    def _end(self, word: str, wanted: str) -> None:
-        try:
-            told, _ = self._process.communicate(word, timeout=DELETION + 30)
-        except subprocess.TimeoutExpired as error:
-            raise ClusterError(_by_hand(self.name, "it takes too long")) from error
-        last = (told.strip().splitlines() or [""])[-1]
-        if last != wanted and self._process.returncode:
-            raise ClusterError(_by_hand(self.name, last or "its keeper has ended"))
-
-
-def _by_hand(name: str, why: str) -> str:
-    return f"kind cluster {name} could not be deleted ({why}): kind delete cluster --name {name}"
+SETTLING = 2.0  # seconds in which the engine ends what a kind that was killed had asked of it: a node may still appear
 
 
 def main(kind: str, name: str, folder: str, *create: str) -> int:
@@ -81,7 +40,7 @@ def main(kind: str, name: str, folder: str, *create: str) -> int:
     if told == ABANDONED:
         _remove(kind, name)
         time.sleep(SETTLING)
-    return _delete(kind, name, Path(folder))
+    return _delete(kind, name, folder)
 
 
 def _create(argv: Sequence[str]) -> str:
@@ -124,7 +83,7 @@ def _attended(made: subprocess.Popen[bytes], deadline: float) -> tuple[str, bool
     return f"ERROR: no end after {LONG:.0f} s", True
 
 
-def _delete(kind: str, name: str, folder: Path) -> int:
+def _delete(kind: str, name: str, folder: str) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     told = _remove(kind, name)
     _say(told)
@@ -134,8 +93,8 @@ def _delete(kind: str, name: str, folder: Path) -> int:
 def _remove(kind: str, name: str) -> str:
     """DELETED, or why not."""
     try:
-        output([kind, "delete", "cluster", "--name", name], f"{kind} is gone", timeout=DELETION)
-    except ClusterError as error:
+        output([kind, "delete", "cluster", "--name", name], timeout=DELETION)
+    except ProgramError as error:
         return str(error)
     return DELETED
 

@@ -43,6 +43,15 @@ class KubeCluster:
         if self._api:
             self._api.user_agent = f"smi-conformance {requirement}"
 
+    def silence(self) -> str:
+        """Why the API server does not answer any more; empty when it does, and in replay. It is not recorded."""
+        try:
+            if self._api:
+                client.VersionApi(self._api).get_code(_request_timeout=10)
+        except (ApiException, HTTPError, OSError) as error:
+            return f"no API server answers at {self._api.configuration.host}: {_line(error)}" if self._api else ""
+        return ""
+
     # Objects
 
     def apply(self, manifest: Manifest) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
+from smi_conformance.cluster.engine import Engine
 from smi_conformance.cluster.port import ClusterError
-from smi_conformance.cluster.programs import LONG, output
+from smi_conformance.cluster.programs import LONG
 
 IMAGE = "smi-reference-mesh:dev"
 BASE = "python:3.11-slim"
@@ -22,31 +23,23 @@ COPY root/ /
 """
 
 
-def ensure(engine: str, progress: Callable[[str], None]) -> None:
+def ensure(engine: Engine, progress: Callable[[str], None]) -> None:
     """Make the image unless one of the present sources is there, or one that somebody else has made.
 
     Nothing is downloaded: the base has to be there. Raises ClusterError.
     """
-    found = _label(engine, IMAGE)
-    sources = _sources()
+    found, sources = engine.label(IMAGE, LABEL), _sources()
     if found in (sources, ""):
         return
-    if _label(engine, BASE) is None:
+    if not engine.has(BASE):
         if found is None:
-            raise ClusterError(f"{engine} has neither {IMAGE} nor its base: {engine} pull {BASE}, and run again")
+            raise ClusterError(
+                f"{engine.name} has neither {IMAGE} nor what it is made of: {engine.name} pull {BASE}, and run again"
+            )
         progress(f"{IMAGE} was made of other sources, and there is no {BASE} to make it anew")
         return
     progress(f"making {IMAGE} upon {BASE}")
     _make(engine, sources)
-
-
-def _label(engine: str, image: str) -> str | None:
-    """What an image says of its sources; None when there is no such image."""
-    words = ["image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', image]
-    try:
-        return output([engine, *words], f"{engine} is gone").strip()
-    except ClusterError:
-        return None
 
 
 def _sources() -> str:
@@ -58,7 +51,7 @@ def _sources() -> str:
     return found.hexdigest()
 
 
-def _make(engine: str, sources: str) -> None:
+def _make(engine: Engine, sources: str) -> None:
     if sys.version_info[:2] != (3, 11):
         raise ClusterError(f"{IMAGE} takes packages of Python 3.11 from here: run the suite with Python 3.11")
     try:
@@ -70,5 +63,4 @@ def _make(engine: str, sources: str) -> None:
         write(place / "root")
         text = CONTAINERFILE.format(base=BASE, label=LABEL, sources=sources)
         (place / "Containerfile").write_text(text)
-        words = ["build", "--tag", IMAGE, "--file", str(place / "Containerfile"), folder]
-        output([engine, *words], f"{engine} is gone", timeout=LONG)
+        engine.ask("build", "--tag", IMAGE, "--file", str(place / "Containerfile"), folder, timeout=LONG)
