@@ -9,6 +9,7 @@ SUITE = _PACKAGE.parent if (_PACKAGE.parent / "conformance" / "requirements.yaml
 
 CONFORMANCE = SUITE / "conformance"
 REGISTER = CONFORMANCE / "requirements.yaml"
-CRDS = SUITE / "manifests" / "crds"
-WORKLOAD = SUITE / "manifests" / "workload"
+MANIFESTS = SUITE / "manifests"
+CRDS = MANIFESTS / "crds"
+WORKLOAD = MANIFESTS / "workload"
 REPORT_SCHEMA = SUITE / "reports" / "report.schema.json"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smi_conformance.cli import fuzz, lab, listing, mesh, problems, reports, running
+from smi_conformance.cli import fuzz, incluster, lab, listing, mesh, problems, reports, running
 from smi_conformance.cli.running import CODES, WHERE, Context, Kubeconfig
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("list", epilog=listing.EXAMPLES)(listing.show)
 app.add_typer(lab.app, name="lab")
 app.add_typer(reports.app, name="report")
 app.add_typer(mesh.app, name="mesh")
+app.add_typer(incluster.app, name="in-cluster")
 
 
 def execute(argv: Sequence[str]) -> int:

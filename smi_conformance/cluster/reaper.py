@@ -7,6 +7,7 @@ that carries the run's label goes. It survives the run's terminal and its signal
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,8 +23,9 @@ LABEL = "smi-conformance/run"
 class Reaper:
     """Handle on the reaper of one run."""
 
-    def __init__(self, kubeconfig: Path | None, context: str | None, run: str) -> None:
-        argv = [sys.executable, "-m", __name__, str(kubeconfig or ""), context or "", run]
+    def __init__(self, kubeconfig: Path | None, context: str | None, run: str, folder: Path | None = None) -> None:
+        """`folder` holds private files of the run, and goes with it."""
+        argv = [sys.executable, "-m", __name__, str(kubeconfig or ""), context or "", run, str(folder or "")]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
 
     def dismiss(self) -> None:
@@ -50,12 +52,16 @@ def _delete(core: client.CoreV1Api, name: str) -> None:
             raise
 
 
-def main(kubeconfig: str, context: str, run: str) -> None:
+def main(kubeconfig: str, context: str, run: str, folder: str = "") -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    if sys.stdin.readline().strip() != "done":
-        remove(connect(Path(kubeconfig) if kubeconfig else None, context or None), run)
+    try:
+        if sys.stdin.readline().strip() != "done":
+            remove(connect(Path(kubeconfig) if kubeconfig else None, context or None), run)
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])

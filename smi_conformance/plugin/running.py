@@ -137,6 +137,8 @@ class WorkerSide(Collection):
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         assert self.worker
+        if self.worker.lost:
+            raise ClusterError(self.worker.lost)
         if self.worker.wedged:
             raise Wedged(self.worker.wedged)
         rows, profile = item.stash[JUDGING].rows, self.options.profile
@@ -171,6 +173,8 @@ class WorkerSide(Collection):
         report = yield
         raised = call.excinfo.value if call.excinfo else None
         verdict = verdict_of(raised)
+        if isinstance(raised, ClusterError) and self.worker and not self.worker.lost:
+            self.worker.lost = self.worker.cluster.silence()
         vars(report)["smi"] = {
             "verdict": verdict.value,
             "message": message_of(raised),
@@ -209,7 +213,7 @@ class WorkerSide(Collection):
         scene, profile = item.stash[SCENE], self.options.profile
         if self.options.replay:
             return
-        prefix = f"smi-{scene.worker.run}-{scene.worker.name.removeprefix('gw')[:1]}"
+        prefix = f"{self.options.namespace_prefix}-{scene.worker.run}-{scene.worker.name.removeprefix('gw')[:1]}"
         state = scene.cluster.dump([f"{prefix}a", f"{prefix}b", f"{prefix}u", *profile.namespaces])
         name = "".join(c if c.isalnum() else "-" for c in item.nodeid.split("/")[-1])[:80]
         folder = self.options.report / "dumps"

@@ -28,6 +28,7 @@ class Worker:
         self.name = name
         self.follows: bool | None = None  # whether the mesh followed changes before anything that may break it
         self.wedged = ""  # the requirement whose scenario left the mesh stuck
+        self.lost = ""  # why nothing can be judged any more: the cluster is gone
         self.journal: Recording | Replay | Unrecorded
         path = options.report / "observations" / f"{name}.jsonl"
         if options.replay:
