@@ -84,6 +84,13 @@ class Profile(_Part):
     deadlines: dict[str, float] = {}
     namespaces: list[str] = Field(default=[], description="where the mesh itself runs; dumped when a scenario fails")
     deployments: list[str] = Field(default=[], description="NAMESPACE/NAME that must be available before a run")
+    images: list[str] = Field(
+        default=[], description="what the nodes have to pull: full references, without the suite's"
+    )
+    crds: dict[str, Annotated[tuple[str, ...], BeforeValidator(_several)]] = Field(
+        default={},
+        description="SMI resources that come with the mesh: name of the definition to the versions it serves",
+    )
     deviations: list[Deviation] = []
     installer: Literal["none", "reference", "model"] = "none"
     enforces_access: bool = True

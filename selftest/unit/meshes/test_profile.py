@@ -39,6 +39,14 @@ def test_profile_from_a_file(tmp_path: Path) -> None:
     assert load(write(tmp_path, MINE)).title == "My mesh"
 
 
+def test_images_and_resources_of_a_mesh(tmp_path: Path) -> None:
+    """Told in the profile, for what has to be there before a run."""
+    mine = MINE + "images: ['docker.io/library/nats:2.9-alpine']\ncrds: {traffictargets.access.smi-spec.io: v1alpha3}\n"
+    profile = load(write(tmp_path, mine))
+    assert profile.images == ["docker.io/library/nats:2.9-alpine"]
+    assert profile.crds == {"traffictargets.access.smi-spec.io": ("v1alpha3",)}
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
