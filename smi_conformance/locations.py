@@ -10,5 +10,6 @@ SUITE = _PACKAGE.parent if (_PACKAGE.parent / "conformance" / "requirements.yaml
 CONFORMANCE = SUITE / "conformance"
 REGISTER = CONFORMANCE / "requirements.yaml"
 CRDS = SUITE / "manifests" / "crds"
+RIGHTS = SUITE / "manifests" / "rights.yaml"
 WORKLOAD = SUITE / "manifests" / "workload"
 REPORT_SCHEMA = SUITE / "reports" / "report.schema.json"

@@ -137,6 +137,8 @@ class WorkerSide(Collection):
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         assert self.worker
+        if self.worker.lost:
+            raise ClusterError(self.worker.lost)
         if self.worker.wedged:
             raise Wedged(self.worker.wedged)
         rows, profile = item.stash[JUDGING].rows, self.options.profile
@@ -170,6 +172,8 @@ class WorkerSide(Collection):
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         raised = call.excinfo.value if call.excinfo else None
+        if isinstance(raised, ClusterError) and self.worker:
+            self.worker.notice_loss()
         verdict = verdict_of(raised)
         vars(report)["smi"] = {
             "verdict": verdict.value,
@@ -207,7 +211,7 @@ class WorkerSide(Collection):
 
     def _dump(self, item: pytest.Item) -> None:
         scene, profile = item.stash[SCENE], self.options.profile
-        if self.options.replay:
+        if self.options.replay or scene.worker.lost:
             return
         prefix = f"smi-{scene.worker.run}-{scene.worker.name.removeprefix('gw')[:1]}"
         state = scene.cluster.dump([f"{prefix}a", f"{prefix}b", f"{prefix}u", *profile.namespaces])
