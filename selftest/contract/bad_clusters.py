@@ -149,6 +149,11 @@ def cordoned_nodes(cluster: Cluster) -> Iterator[None]:
             cluster.core.patch_node(node, {"spec": {"unschedulable": None}})
 
 
+def aggregates(cluster: Cluster) -> bool:
+    """Whether the API server knows of aggregated APIs."""
+    return not _gone(cluster, "/apis/apiregistration.k8s.io/v1/apiservices")
+
+
 @contextmanager
 def unreachable_api(cluster: Cluster) -> Iterator[None]:
     """An aggregated API that nobody answers."""

@@ -28,7 +28,7 @@ BROUGHT = {"trafficsplits.split.smi-spec.io": ("v1alpha4",)}
 CASES: dict[str, tuple[bad.Bad, str, str]] = {
     "half": (bad.missing_deployment, f"deployment {bad.HOME}/control-plane", "not there"),
     "version": (bad.unserved_version, "trafficsplits.split.smi-spec.io", "serves v1alpha2, not v1alpha4"),
-    "converter": (bad.converted_elsewhere, "trafficsplits.split.smi-spec.io", "converted by a Service in namespace other"),
+    "converter": (bad.converted_elsewhere, "trafficsplits.split.smi-spec.io", "by a Service in namespace other-mesh"),
     "helm": (bad.annotated_elsewhere, "trafficsplits.split.smi-spec.io", "installed by Helm into namespace other-mesh"),
     "webhook": (bad.silent_webhook, "webhook nobody.doctor.example.com", "no endpoints"),
     "nodes": (bad.cordoned_nodes, "nodes", "is cordoned"),
@@ -79,6 +79,19 @@ def kubeconfig() -> Path:
     return Path(os.environ[KUBECONFIG])
 
 
+def changed_config(server: str = "", token: str = "") -> dict[str, Any]:
+    """The kubeconfig under test with another server, or another user."""
+    config: dict[str, Any] = yaml.safe_load(kubeconfig().read_text())
+    cluster = config["clusters"][0]["cluster"]
+    if authority := cluster.get("certificate-authority"):
+        cluster["certificate-authority"] = str(kubeconfig().parent / authority)
+    if server:
+        cluster["server"] = server
+    if token:
+        config["users"][0]["user"] = {"token": token}
+    return config
+
+
 def doctor(mesh: Profile | None = None, config: Path | None = None, *, canary: bool = True) -> dict[str, list[Finding]]:
     """Findings by their check."""
     found: dict[str, list[Finding]] = {}
@@ -107,6 +120,8 @@ def test_a_good_cluster_is_fine() -> None:
 def test_what_is_wrong_is_found_and_no_run_begins(case: str, cluster: Cluster, tmp_path: Path) -> None:
     """The doctor names it with what mends it; a run says the same and ends with 3, with no verdict on the mesh."""
     make, check, words = CASES[case]
+    if case == "apiservice" and not bad.aggregates(cluster):
+        pytest.skip("this API server does not aggregate others")
     with make(cluster):
         few = doctor(canary=False)[check]
         assert any(one.severity == "problem" and words in one.found and one.remedy for one in few), few
@@ -123,7 +138,7 @@ def test_a_control_plane_that_is_not_ready(cluster: Cluster) -> None:
     half = profile(deployments=[f"{bad.HALF}/control-plane"])
     with bad.unready_deployment(cluster):
         (one,) = doctor(half, canary=False)[f"deployment {bad.HALF}/control-plane"]
-    assert (one.severity, one.found[:24]) == ("problem", "0 of 1 pods available: D")
+    assert (one.severity, one.found[:22]) == ("problem", "0 of 1 pods available:")
 
 
 def test_a_claim_alone_is_judged_by_the_run(cluster: Cluster) -> None:
@@ -152,10 +167,8 @@ def test_a_sidecar_that_does_not_come() -> None:
 
 def test_too_few_rights(cluster: Cluster, tmp_path: Path) -> None:
     """A ServiceAccount that may do nothing: the doctor says what it would need, a run does not begin."""
-    config = yaml.safe_load(kubeconfig().read_text())
-    config["users"][0]["user"] = {"token": bad.token_of(cluster, bad.HOME)}
     poor = tmp_path / "poor"
-    poor.write_text(yaml.safe_dump(config))
+    poor.write_text(yaml.safe_dump(changed_config(token=bad.token_of(cluster, bad.HOME))))
     if allows_all(poor):
         pytest.skip("this API server does not enforce RBAC")
     found = doctor(config=poor, canary=False)
@@ -173,12 +186,10 @@ def allows_all(config: Path) -> bool:
 
 def test_a_cluster_that_goes_away(cluster: Cluster, tmp_path: Path) -> None:
     """In mid-run: errors and no failure, an end soon after, what is left is named; it goes when the cluster is back."""
-    config = yaml.safe_load(kubeconfig().read_text())
-    place = urlsplit(config["clusters"][0]["cluster"]["server"])
+    place = urlsplit(changed_config()["clusters"][0]["cluster"]["server"])
     door = bad.Door(str(place.hostname), int(place.port or 443))
-    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{door.port}"
     through = tmp_path / "through"
-    through.write_text(yaml.safe_dump(config))
+    through.write_text(yaml.safe_dump(changed_config(server=f"https://127.0.0.1:{door.port}")))
     going = run(tmp_path, config=through)
     events = tmp_path / "r" / "events.jsonl"
     eventually(lambda: events.exists() and "scenario-started" in events.read_text())

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from smi_conformance.cluster.backends import connect, reachable
@@ -62,14 +63,24 @@ def checks(question: Question) -> Found:
         return
     try:
         api = connect(question.kubeconfig, question.context)
+    except ClusterError as error:
+        yield fatal("cluster", str(error), "pass --kubeconfig and --context")
+        return
+    try:
+        yield from _of_cluster(api, question)
+    finally:
+        api.close()
+
+
+def _of_cluster(api: ApiClient, question: Question) -> Found:
+    try:
         version = reachable(api)
     except ClusterError as error:
         yield fatal("cluster", str(error), "kubectl cluster-info, or pass --kubeconfig and --context")
         return
     yield ok("cluster", f"{api.configuration.host}, Kubernetes {version.git_version}")
     ready = Deadlines().with_(**question.profile.deadlines).ready
-    patient = Patient(api, question.profile, new_run(), question.postures, ready)
-    yield from _examined(patient, question)
+    yield from _examined(Patient(api, question.profile, new_run(), question.postures, ready), question)
 
 
 def new_run() -> str:
