@@ -17,11 +17,13 @@ import yaml
 from selftest.contract import bad_clusters as bad
 from selftest.contract.cluster import Cluster, eventually
 from selftest.contract.conftest import KUBECONFIG
-from smi_conformance.cluster.doctor import Finding, Question, canary, checks
+from smi_conformance.cluster.doctor import Finding, Question, checks
 from smi_conformance.cluster.reaper import LABEL
+from smi_conformance.cluster.workload import IMAGE, Workload
 from smi_conformance.meshes import crds
 from smi_conformance.meshes.profile import Profile
 
+NO_IMAGE = "registry.invalid/none:1"
 CLAIMS = {"access": "v1alpha3", "specs": "v1alpha4", "split": "v1alpha4"}
 BROUGHT = {"trafficsplits.split.smi-spec.io": ("v1alpha4",)}
 # What is wrong, the check that finds it, words of the finding.
@@ -42,7 +44,7 @@ def profile(**changed: Any) -> Profile:
     deployments = [f"{bad.HOME}/control-plane"]
     mesh = {
         "name": "mine", "title": "my mesh", "version": "1", "claims": CLAIMS, "crds": BROUGHT, "enforces_access": False,
-        "namespaces": [bad.HOME], "deployments": deployments, "deadlines": {"policy": 2, "split": 2},
+        "namespaces": [bad.HOME, bad.HALF], "deployments": deployments, "deadlines": {"policy": 2, "split": 2},
     }  # fmt: skip
     return Profile.model_validate(mesh | changed)
 
@@ -92,20 +94,33 @@ def changed_config(server: str = "", token: str = "") -> dict[str, Any]:
     return config
 
 
-def doctor(mesh: Profile | None = None, config: Path | None = None, *, canary: bool = True) -> dict[str, list[Finding]]:
+def doctor(
+    mesh: Profile | None = None, config: Path | None = None, *, canary: bool = True, image: str = IMAGE
+) -> dict[str, list[Finding]]:
     """Findings by their check."""
     found: dict[str, list[Finding]] = {}
-    for one in checks(Question("current", mesh or profile(), ("deny",), config or kubeconfig(), None, canary)):
+    asked = Question(
+        "current", mesh or profile(), ("deny",), config or kubeconfig(), None, canary, Workload(image=image)
+    )
+    for one in checks(asked):
         found.setdefault(one.check, []).append(one)
     return found
 
 
-def run(folder: Path, mesh: Profile | None = None, config: Path | None = None) -> subprocess.Popen[str]:
+def run(folder: Path, mesh: Profile | None = None, config: Path | None = None, *more: str) -> subprocess.Popen[str]:
     """A run of one requirement, which this mesh fails."""
     file = folder / "mine.yaml"
     file.write_text(yaml.safe_dump((mesh or profile()).model_dump(mode="json", exclude_defaults=True)))
     argv = [sys.executable, "-m", "smi_conformance.cli", "run", "--cluster", "current", "--mesh", str(file)]
-    argv += ["--kubeconfig", str(config or kubeconfig()), "--report", str(folder / "r"), "--requirement", "SP-01*"]
+    argv += [
+        "--kubeconfig",
+        str(config or kubeconfig()),
+        "--report",
+        str(folder / "r"),
+        "--requirement",
+        "SP-01*",
+        *more,
+    ]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -148,15 +163,16 @@ def test_a_claim_alone_is_judged_by_the_run(cluster: Cluster) -> None:
     assert [(one.severity, one.stops) for one in few] == [("problem", False)]
 
 
-def test_an_image_that_cannot_be_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told in the words of the kubelet, before the deadline of a pod."""
-    if os.environ[KUBECONFIG].endswith("lab/kubeconfig"):
-        pytest.skip("the lab's pods have one image, which is there")
-    monkeypatch.setattr(canary, "WORKLOAD", "registry.invalid/none:1")
-    (one,) = doctor()["canary"]
+def test_an_image_that_cannot_be_pulled(tmp_path: Path) -> None:
+    """Told in the words of the kubelet, before the deadline of a pod; a run ends like that, too."""
+    (one,) = doctor(image=NO_IMAGE)["canary"]
     assert one.severity == "problem"
     assert "ImagePullBackOff" in one.found
-    assert "registry.invalid/none:1" in one.found
+    assert NO_IMAGE in one.found
+    done = run(tmp_path, None, None, "--workload-image", NO_IMAGE)
+    output, _ = done.communicate(timeout=150)
+    assert done.returncode == 3, output
+    assert "canary: container workload: ImagePullBackOff" in " ".join(output.split())
 
 
 def test_a_sidecar_that_does_not_come() -> None:

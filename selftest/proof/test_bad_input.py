@@ -18,7 +18,7 @@ USAGE = [
     (["--api", "traffic=v1"], "traffic"),
     (["--fault", "TA-050/no-such-slug"], "no-such-slug"),
     (["--cluster", "clowd"], "clowd"),
-    (["--cluster", "kind"], "kind create cluster"),
+    (["--cluster", "kind:"], "kind takes the name"),
     (["--posture", "open"], "open"),
     (["--rigor", "lax"], "lax"),
     (["--deadline", "polcy=3"], "policy"),

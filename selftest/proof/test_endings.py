@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -117,6 +118,25 @@ def test_kill_leaves_no_namespace(start: Start, tmp_path: Path, lab: Lab, monkey
     run.kill()
     run.communicate(timeout=10)
     wait_for(lambda: not run_namespaces(lab))
+
+
+def test_a_cluster_that_vanishes_is_an_error(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In mid-run: whatever is left is an error with the cause, at once, and nothing is said of the mesh."""
+    with Lab.start() as passing:
+        monkeypatch.setitem(os.environ, "KUBECONFIG", str(passing.kubeconfig))
+        subprocess.run(command("mesh", "install", "reference"), check=True, timeout=120, stdout=subprocess.DEVNULL)
+        run = start("--cluster", "current", "--requirement", "TA-0*")
+        wait_for(lambda: "scenario-finished" in events(tmp_path))
+        passing.stop()
+        output, _ = run.communicate(timeout=90)
+    assert run.returncode == 3, output
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    told = {one["verdict"] for one in report["scenarios"]}
+    assert told <= {"pass", "error"}, output
+    errors = [one["message"] for one in report["scenarios"] if one["verdict"] == "error"]
+    assert len(errors) > 10, output
+    assert sum("no API server answers" in message for message in errors) >= len(errors) - 1, errors
+    assert "kubectl delete namespace -l" in output or "may be left" in output or "label" in output
 
 
 def run_namespaces(lab: Lab) -> list[str]:

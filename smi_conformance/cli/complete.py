@@ -64,7 +64,7 @@ def rigors() -> Iterable[str]:
 @_offered
 def clusters() -> Iterable[str]:
     """The backends."""
-    return ["embedded", "current", "model", "replay:"]
+    return ["embedded", "kind", "kind:", "current", "model", "replay:"]
 
 
 @_offered

@@ -82,8 +82,8 @@ def load(
 def _needed(mesh: str, parts: list[str] | None, kind_image: str | None, image: str | None) -> list[tuple[str, str]]:
     """Part and reference."""
     from smi_conformance.cli import validate  # noqa: PLC0415
+    from smi_conformance.cluster.workload import IMAGE  # noqa: PLC0415
     from smi_conformance.meshes.profile import load as profile_of  # noqa: PLC0415
-    from smi_conformance.plugin.workload import IMAGE  # noqa: PLC0415
 
     for part in parts or ():
         validate.one_of("part", part, PARTS)

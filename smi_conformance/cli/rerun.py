@@ -33,7 +33,7 @@ def failed(folder: Path) -> Again:
         "mesh": start.profile or start.mesh.name, "api": words(start.api), "posture": start.posture,
         "rigor": start.rigor, "faults": start.faults, "requirements": tuple(names), "scenarios": left,
     }  # fmt: skip
-    if start.cluster.backend in ("embedded", "current", "model"):
+    if start.cluster.backend in ("embedded", "kind", "current", "model"):
         options["cluster"] = start.cluster.backend
     return Again(folder, left, options)
 

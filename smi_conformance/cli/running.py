@@ -22,6 +22,8 @@ The null control, where everything has to fail: [cyan]smi-conformance run --mesh
 
 Your mesh on your cluster: [cyan]smi-conformance run --mesh ./my-mesh.yaml --cluster current[/cyan]
 
+The reference mesh on a kind cluster of two nodes: [cyan]smi-conformance run --cluster kind --kind-nodes 2[/cyan]
+
 Every API version, in both postures: [cyan]smi-conformance run --api all --posture both[/cyan]
 
 Some requirements, two at a time: [cyan]smi-conformance run --requirement 'SP-0*' -n 2[/cyan]
@@ -114,7 +116,8 @@ def run(
     cluster: Annotated[
         str,
         typer.Option(
-            help="embedded: a lab on this machine, no Docker needed. current: your kubeconfig's cluster. "
+            help="embedded: a lab on this machine, no Docker needed. kind: a kind cluster for this run; kind:NAME: the "
+            "one of that name, which stays if it was there before. current: your kubeconfig's cluster. "
             "model: a cluster and a mesh inside this process, to see the suite at work in seconds. "
             "replay:DIR: the recorded run of a report.",
             metavar="BACKEND",
@@ -124,9 +127,68 @@ def run(
     ] = "embedded",
     kubeconfig: Kubeconfig = None,
     kube_context: Context = None,
+    yes_this_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--yes-this-cluster",
+            metavar="",
+            help="Go on where --cluster current does not look like a test cluster.",
+            rich_help_panel=WHERE,
+        ),
+    ] = False,
+    kind_image: Annotated[
+        str | None,
+        typer.Option(
+            help="Node image, and so the Kubernetes version, of a new kind cluster.",
+            metavar="IMAGE",
+            rich_help_panel=WHERE,
+            show_default="kind's own",
+        ),
+    ] = None,
+    kind_nodes: Annotated[
+        int, typer.Option(help="Nodes of a new kind cluster.", metavar="N", rich_help_panel=WHERE)
+    ] = 1,
+    kind_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="kind's own configuration of a new cluster: registry mirrors, networks, mounts.",
+            metavar="FILE",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    namespace_prefix: Annotated[
+        str,
+        typer.Option(
+            help="How the names of the run's namespaces begin; nine characters follow.",
+            metavar="WORD",
+            rich_help_panel=WHERE,
+        ),
+    ] = "smi",
+    workload: Annotated[
+        Path | None,
+        typer.Option(
+            help="Settings of the workload's pods: image, pull secret, user, tolerations, node selector, resources.",
+            metavar="FILE",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    workload_image: Annotated[
+        str | None,
+        typer.Option(
+            help="Image of the workload's pods: any with Python 3.10 or newer.",
+            metavar="IMAGE",
+            rich_help_panel=WHERE,
+            show_default="python:3-slim",
+        ),
+    ] = None,
     keep: Annotated[
         bool,
-        typer.Option("--keep", metavar="", help="Leave the namespaces of the run in place.", rich_help_panel=WHERE),
+        typer.Option(
+            "--keep",
+            metavar="",
+            help="Leave the namespaces of the run in place, and a kind cluster that was made for it.",
+            rich_help_panel=WHERE,
+        ),
     ] = False,
     rigor: Annotated[
         str,
@@ -235,6 +297,13 @@ def run(
         context=kube_context,
         max_time=max_time,
         delay=delay,
+        yes_this_cluster=yes_this_cluster,
+        namespace_prefix=namespace_prefix,
+        workload_file=workload,
+        workload_image=workload_image,
+        kind_image=kind_image,
+        kind_nodes=kind_nodes,
+        kind_config=kind_config,
     )
     if rerun_failed is not None:
         again = rerun.failed(Path(rerun_failed) if rerun_failed else report)

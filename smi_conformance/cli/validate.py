@@ -47,11 +47,12 @@ def mesh(name: str) -> None:
 
 def cluster(given: RunOptions) -> None:
     """A backend, and no kubeconfig where none is used."""
-    name, _, folder = given.cluster.partition(":")
+    name, colon, folder = given.cluster.partition(":")
     one_of("cluster", name, ("embedded", "kind", "current", "model", "replay"))
-    if (name == "replay") != bool(folder):
-        raise Problem(f"--cluster {given.cluster}: replay takes a report folder, as replay:DIR, and nothing else does")
-    if folder and not (Path(folder) / "events.jsonl").is_file():
+    if (name == "replay" or colon) and not (folder and name in ("replay", "kind")):
+        takes = "kind takes the name of a cluster, replay takes a report folder, as replay:DIR, and nothing else does"
+        raise Problem(f"--cluster {given.cluster}: {takes}")
+    if name == "replay" and not (Path(folder) / "events.jsonl").is_file():
         raise Problem(f"--cluster {given.cluster}: {folder} is no report folder (it has no events.jsonl)")
     kubeconfig(name, given.kubeconfig, given.context)
 

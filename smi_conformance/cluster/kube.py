@@ -43,10 +43,24 @@ class KubeCluster:
         if self._api:
             self._api.user_agent = f"smi-conformance {requirement}"
 
+    def silence(self) -> str:
+        """Why the API server does not answer any more; empty when it does, and in replay. It is not recorded."""
+        try:
+            if self._api:
+                client.VersionApi(self._api).get_code(_request_timeout=10)
+        except (ApiException, HTTPError, OSError) as error:
+            return f"no API server answers at {self._api.configuration.host}: {_line(error)}" if self._api else ""
+        return ""
+
     # Objects
 
     def apply(self, manifest: Manifest) -> None:
         self._journal.call("apply", str(Ref.of(manifest)), lambda: self._apply(manifest))
+
+    def entrust(self, manifest: Manifest) -> None:
+        """Apply an object that holds a secret. Nothing of it is recorded, so nothing is done in replay."""
+        if self._api:
+            self._apply(manifest)
 
     def delete(self, ref: Ref) -> None:
         self._journal.call("delete", str(ref), lambda: self._delete(ref))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,8 +35,9 @@ UNREACHABLE = (ApiException, HTTPError, OSError)
 class Reaper:
     """Handle on the reaper of one run."""
 
-    def __init__(self, kubeconfig: Path | None, context: str | None, run: str) -> None:
-        argv = [sys.executable, "-m", __name__, str(kubeconfig or ""), context or "", run]
+    def __init__(self, kubeconfig: Path | None, context: str | None, run: str, folder: Path | None = None) -> None:
+        """`folder` holds private files of the run, and goes with it."""
+        argv = [sys.executable, "-m", __name__, str(kubeconfig or ""), context or "", run, str(folder or "")]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
 
     def dismiss(self) -> None:
@@ -101,16 +103,19 @@ def _reap(api: client.ApiClient, run: str) -> None:
             return
 
 
-def main(kubeconfig: str, context: str, run: str) -> None:
+def main(kubeconfig: str, context: str, run: str, folder: str = "") -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    api = connect(Path(kubeconfig) if kubeconfig else None, context or None)
     try:
+        api = connect(Path(kubeconfig) if kubeconfig else None, context or None)
         if not _watch_over(api, run):
             _reap(api, run)
     except ClusterError as error:
         sys.exit(f"smi-conformance: {error}")
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from smi_conformance.cluster.mesh_image import BASE, IMAGE
-from smi_conformance.cluster.port import ClusterError
-from smi_conformance.cluster.programs import LONG, output
+from smi_conformance.cluster.programs import LONG, ProgramError, output
 from smi_conformance.images import archive, host_root
 from smi_conformance.images.archive import ArchiveError, Image
 
@@ -32,25 +33,21 @@ def tool(among: Iterable[str] = TOOLS) -> str | None:
 def save(path: Path, references: Sequence[str], progress: Progress) -> list[Image]:
     """Write the images into one archive. The reference mesh's, which no registry has, is made.
 
-    Raises ArchiveError, ClusterError, OSError.
+    Raises ArchiveError, OSError.
     """
     made = IMAGE in references
     fetched = [one for one in references if one != IMAGE]
     found = tool()
     if fetched and not found:
         raise ArchiveError(NO_TOOL.format(", ".join(fetched)))
+    below = [BASE] if made and found and BASE not in fetched else []  # what the mesh's image is made upon
     with tempfile.TemporaryDirectory(prefix="smi-images-", dir=path.parent) as scratch:
-        place = Path(scratch)
-        images = _fetched(
-            found, [*fetched, *([BASE] if made and found and BASE not in fetched else [])], place, progress
-        )
+        images = _fetched(found, [*fetched, *below], Path(scratch), progress)
         if made:
             progress(f"making {IMAGE}")
-            images.append(_mesh_image(_named(images, BASE), place))
-        chosen = [one for one in images if made or BASE in references or BASE not in _short(one.tags)]
-        chosen = [one for one in chosen if BASE in fetched or BASE not in _short(one.tags)]
+            images.append(_mesh_image(_named(images, BASE), Path(scratch)))
         progress(f"writing {path}")
-        archive.write(path, chosen)
+        archive.write(path, [one for one in images if not (below and BASE in _short(one.tags))])
     return archive.read(path)
 
 
@@ -60,11 +57,11 @@ def _fetched(found: str | None, references: Sequence[str], place: Path, progress
         progress(f"fetching {reference}")
         file = place / f"{number}.tar"
         if found == "skopeo":
-            output(["skopeo", "copy", f"docker://{reference}", f"docker-archive:{file}:{reference}"], "", LONG)
+            _run(["skopeo", "copy", f"docker://{reference}", f"docker-archive:{file}:{reference}"])
         else:
             assert found
             _pull(found, reference)
-            output([found, "save", "--output", str(file), reference], "", LONG)
+            _run([found, "save", "--output", str(file), reference])
         images += archive.read(file)
     return images
 
@@ -72,9 +69,17 @@ def _fetched(found: str | None, references: Sequence[str], place: Path, progress
 def _pull(engine: str, reference: str) -> None:
     """Have an image in the engine: one that is there is taken as it is."""
     try:
-        output([engine, "image", "inspect", reference], "")
-    except ClusterError:
-        output([engine, "pull", reference], "", LONG)
+        output([engine, "image", "inspect", reference])
+    except ProgramError:
+        _run([engine, "pull", reference])
+
+
+def _run(words: Sequence[str], hint: str = "") -> None:
+    """Let another program do its part. Raises ArchiveError."""
+    try:
+        output(words, LONG)
+    except ProgramError as error:
+        raise ArchiveError(f"{error}{hint}") from error
 
 
 def _named(images: Iterable[Image], reference: str) -> Image | None:
@@ -94,40 +99,33 @@ def _mesh_image(base: Image | None, place: Path) -> Image:
     environment = [SITE]
     if base is None:
         host_root.write(place / "root")
-        base = Image(
-            (), b'{"architecture": "%s", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}' % _machine(), ()
-        )
+        told = {"architecture": _machine(), "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}
+        base = Image((), json.dumps(told).encode(), ())
         environment += host_root.ENVIRONMENT
     archive.pack(place / "root", place / "root.tar")
     return base.over(IMAGE, place / "root.tar", environment, PYTHON)
 
 
-def _machine() -> bytes:
-    import platform  # noqa: PLC0415
-
-    return {"x86_64": b"amd64", "aarch64": b"arm64"}.get(platform.machine(), platform.machine().encode())
+def _machine() -> str:
+    """The processor, as images name it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def load(path: Path, into: str, progress: Progress) -> None:
     """Bring an archive's images to where a cluster finds them; the archive is checked first.
 
-    `into`: `kind` or `kind:NAME`, `docker`, `podman`, or a registry as HOST/PATH. Raises ArchiveError, ClusterError.
+    `into`: `kind` or `kind:NAME`, `docker`, `podman`, or a registry as HOST/PATH. Raises ArchiveError.
     """
     archive.verify(path)
     images = archive.read(path)
     program, _, name = into.partition(":")
     if program == "kind":
-        words = ["kind", "load", "image-archive", str(path), *(["--name", name] if name else [])]
-        output(words, "kind is not on the PATH: install it, or load into docker or a registry", LONG)
+        named = ["--name", name] if name else []
+        _run(["kind", "load", "image-archive", str(path), *named], ": install it, or load into an engine or a registry")
     elif into in ("docker", "podman"):
-        output([into, "load", "--input", str(path)], f"{into} is not on the PATH", LONG)
+        _run([into, "load", "--input", str(path)], ": install it, or load into kind or a registry")
     else:
         for tag in (tag for image in images for tag in image.tags):
             progress(f"copying {tag}")
-            _copy(path, tag, into)
-
-
-def _copy(path: Path, tag: str, registry: str) -> None:
-    target = f"docker://{registry.rstrip('/')}/{_short([tag])[0]}"
-    words = ["skopeo", "copy", f"docker-archive:{path}:{tag}", target]
-    output(words, "skopeo is not on the PATH, which copies into a registry: install it", LONG)
+            target = f"docker://{into.rstrip('/')}/{_short([tag])[0]}"
+            _run(["skopeo", "copy", f"docker-archive:{path}:{tag}", target], ": it is what copies into a registry")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from smi_conformance.cluster.port import ClusterError
+from smi_conformance.cluster.testing import NotATestCluster
 from smi_conformance.judge.statistics import family_wise
 from smi_conformance.judge.verdict import Verdict
 from smi_conformance.plugin import selection
@@ -74,7 +75,8 @@ class Controller:
         except (ClusterError, OSError) as error:
             self.broken = str(error)
             self._close()
-            raise Unstarted(" ".join(str(error).split()), returncode=3) from None
+            refused = isinstance(error, NotATestCluster)  # which is a matter of the command line
+            raise Unstarted(" ".join(str(error).split()), returncode=2 if refused else 3) from None
 
     def turn(self, posture: str) -> None:
         """Bring the mesh into a posture. Raises ClusterError."""

@@ -18,13 +18,14 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from smi_conformance import __version__
-from smi_conformance.cluster.backends import Backend, open_backend
+from smi_conformance.cluster.backends import Asked, Backend, open_backend
 from smi_conformance.cluster.doctor import Patient, before_run, new_run
 from smi_conformance.cluster.facts import cluster_facts, images, read
 from smi_conformance.cluster.journal import Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.port import ClusterError, Ref
 from smi_conformance.cluster.reaper import LABEL, Reaper, by_hand, remove
+from smi_conformance.cluster.testing import require_test_cluster
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import SUITE
@@ -33,7 +34,6 @@ from smi_conformance.plugin.judging import served_versions
 from smi_conformance.plugin.settings import RunOptions
 
 Progress = Callable[[str], None]
-OURS = ("embedded", "model")  # clusters that the run starts and ends by itself
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Environment:
             return
         self._open = False
         try:
-            if self.backend and self.backend.name not in OURS:
+            if self.backend and not self.backend.owned:
                 self._give_back(progress)
         finally:
             if self.backend:
@@ -106,8 +106,8 @@ class Environment:
 
     def protect(self) -> None:
         """From now on something removes what the run makes, should it die."""
-        if self.backend:
-            self.reaper = Reaper(self.backend.kubeconfig, self.backend.context, self.run)
+        if self.backend and not self.reaper:
+            self.reaper = Reaper(self.backend.kubeconfig, self.backend.context, self.run, self.backend.folder)
 
 
 def open_environment(options: RunOptions, progress: Progress) -> Environment:
@@ -116,7 +116,7 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
         started = recorded_start(options.replay)
         return Environment(options.recorded(started), started["run"], started)
     run = new_run()
-    backend = _open_model(options) if options.cluster == "model" else _open(options, progress)
+    backend = _open_model(options) if options.cluster == "model" else _open(options, run, progress)
     environment = Environment(options, run, {}, backend)
     try:
         _prepare(environment, progress)
@@ -129,8 +129,16 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
     return environment
 
 
-def _open(options: RunOptions, progress: Progress) -> Backend:
-    return open_backend(options.cluster, options.kubeconfig, options.context, progress)
+def _open(options: RunOptions, run: str, progress: Progress) -> Backend:
+    images = (options.workload.image, *options.profile.images)
+    asked = Asked(
+        options.cluster, run, options.kubeconfig, options.context, options.kind_image, options.kind_nodes,
+        options.kind_config, images, options.keep,
+    )  # fmt: skip
+    backend = open_backend(asked, progress)
+    if not (backend.ours or options.yes_this_cluster):
+        require_test_cluster(backend.api(), options.profile.namespaces)
+    return backend
 
 
 def _open_model(options: RunOptions) -> Backend:
@@ -146,10 +154,12 @@ def _prepare(environment: Environment, progress: Progress) -> None:
     options, backend = environment.options, environment.backend
     assert backend
     cluster = backend.cluster(Unrecorded())
-    if backend.name in OURS:
+    if backend.ours:
         install(cluster, options.profile, progress)
     else:
         _examine(environment, cluster, progress)
+    if not backend.owned:
+        environment.protect()
     environment.posture = options.postures[0]
     progress(f"posture {environment.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
     configure(cluster, options.profile, environment.posture, options.faults)
@@ -165,7 +175,10 @@ def _examine(environment: Environment, cluster: KubeCluster, progress: Progress)
     if there == options.profile.deployments:
         with suppress(ClusterError):  # why it does not come is found below
             wait_ready(cluster, options.profile)
-    patient = Patient(backend.api(), options.profile, environment.run, options.postures, options.limits.ready)
+    patient = Patient(
+        backend.api(), options.profile, environment.run, options.postures, options.limits.ready, options.workload,
+        options.namespace_prefix,
+    )  # fmt: skip
     before_run(patient, environment.protect)
 
 
@@ -220,7 +233,7 @@ def _started(environment: Environment) -> dict[str, Any]:
         "api": {group: list(few) for group, few in options.versions.items()},
         "faults": list(options.faults), "filter": list(options.requirements),
         "deadlines": limits.to_json(), "raised": limits.raised(), "default_deadlines": Deadlines().to_json(),
-        "command": options.command, "who": None,
+        "command": options.command, "who": None, "namespace_prefix": options.namespace_prefix,
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME|none|FILE.yaml",
         help="mesh under test: a built-in profile or a file",
     )
-    add("--cluster", default="embedded", metavar="BACKEND", help="embedded, current, model, or replay:DIR")
+    add("--cluster", default="embedded", metavar="BACKEND", help="embedded, kind[:NAME], current, model, or replay:DIR")
     add(
         "--requirement",
         action="append",
@@ -71,6 +71,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="kubeconfig for --cluster current",
     )
     add("--kube-context", default=None, metavar="NAME", dest="kube_context", help="context in the kubeconfig")
+    add(
+        "--yes-this-cluster",
+        action="store_true",
+        help="go on where --cluster current does not look like a test cluster",
+    )
+    add("--namespace-prefix", default="smi", metavar="WORD", help="how the names of the run's namespaces begin")
+    add(
+        "--workload", default=None, metavar="FILE", help="settings of the workload's pods: image, user, tolerations ..."
+    )
+    add("--workload-image", default=None, metavar="IMAGE", help="image of the workload's pods")
+    add(
+        "--kind-image",
+        default=None,
+        metavar="IMAGE",
+        help="node image, and so the Kubernetes version, of a new cluster",
+    )
+    add("--kind-nodes", type=int, default=1, metavar="N", help="nodes of a new kind cluster")
+    add("--kind-config", default=None, metavar="FILE", help="kind's own configuration of a new cluster")
 
 
 def options_of(config: pytest.Config) -> RunOptions:
@@ -81,12 +99,19 @@ def options_of(config: pytest.Config) -> RunOptions:
             mesh=get("mesh"), cluster=get("cluster"), requirements=tuple(get("requirement")),
             api=tuple(get("api")), posture=get("posture"), rigor=get("rigor"),
             faults=tuple(get("fault")), report=Path(get("report")), workers=get("numprocesses", 0) or 0,
-            keep=get("keep"), seed=get("seed"), kubeconfig=Path(get("kubeconfig")) if get("kubeconfig") else None,
+            keep=get("keep"), seed=get("seed"), kubeconfig=_path(get("kubeconfig")),
             context=get("kube_context"), scenarios=tuple(get("scenario")), max_time=get("max_time"), delay=get("delay"),
             deadlines={k: _seconds(k, v) for k, v in _pairs("--deadline", get("deadline"))},
+            yes_this_cluster=get("yes_this_cluster"), namespace_prefix=get("namespace_prefix"),
+            workload_file=_path(get("workload")), workload_image=get("workload_image"), kind_image=get("kind_image"),
+            kind_nodes=get("kind_nodes"), kind_config=_path(get("kind_config")),
         ).checked()  # fmt: skip
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _pairs(option: str, values: list[str]) -> list[tuple[str, str]]:

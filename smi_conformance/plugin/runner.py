@@ -57,6 +57,12 @@ def arguments(options: RunOptions) -> list[str]:
     argv += [f"--seed={options.seed}"] if options.seed is not None else []
     argv += [f"--kube-config={options.kubeconfig}"] if options.kubeconfig else []
     argv += [f"--kube-context={options.context}"] if options.context else []
+    argv += ["--yes-this-cluster"] if options.yes_this_cluster else []
+    argv += [f"--namespace-prefix={options.namespace_prefix}", f"--kind-nodes={options.kind_nodes}"]
+    argv += [f"--workload={options.workload_file}"] if options.workload_file else []
+    argv += [f"--workload-image={options.workload_image}"] if options.workload_image is not None else []
+    argv += [f"--kind-image={options.kind_image}"] if options.kind_image else []
+    argv += [f"--kind-config={options.kind_config}"] if options.kind_config else []
     return argv + ([f"-n{options.workers}"] if options.workers else [])
 
 

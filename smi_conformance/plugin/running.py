@@ -172,9 +172,9 @@ class WorkerSide(Collection):
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         raised = call.excinfo.value if call.excinfo else None
-        if isinstance(raised, ClusterError) and self.worker:
-            self.worker.notice_loss()
         verdict = verdict_of(raised)
+        if isinstance(raised, ClusterError) and self.worker and not self.worker.lost:
+            self.worker.lost = self.worker.cluster.silence()
         vars(report)["smi"] = {
             "verdict": verdict.value,
             "message": message_of(raised),
@@ -211,9 +211,9 @@ class WorkerSide(Collection):
 
     def _dump(self, item: pytest.Item) -> None:
         scene, profile = item.stash[SCENE], self.options.profile
-        if self.options.replay or scene.worker.lost:
+        if self.options.replay:
             return
-        prefix = f"smi-{scene.worker.run}-{scene.worker.name.removeprefix('gw')[:1]}"
+        prefix = f"{self.options.namespace_prefix}-{scene.worker.run}-{scene.worker.name.removeprefix('gw')[:1]}"
         state = scene.cluster.dump([f"{prefix}a", f"{prefix}b", f"{prefix}u", *profile.namespaces])
         name = "".join(c if c.isalnum() else "-" for c in item.nodeid.split("/")[-1])[:80]
         folder = self.options.report / "dumps"

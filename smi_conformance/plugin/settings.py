@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shlex
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from smi_conformance.cluster.backends import UnknownBackend, check_name
+from smi_conformance.cluster.workload import Workload, WorkloadError
+from smi_conformance.cluster.workload import load as load_workload
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import REGISTER
 from smi_conformance.meshes.install import faults_of
@@ -49,6 +52,14 @@ class RunOptions:
     """Seconds from the start of the run after which no scenario begins."""
     delay: float = 0.0
     """Seconds that an object takes at most to reach the mesh of the model."""
+    yes_this_cluster: bool = False
+    """The user says that the cluster of --cluster current may be disturbed."""
+    namespace_prefix: str = "smi"
+    workload_file: Path | None = None
+    workload_image: str | None = None
+    kind_image: str | None = None
+    kind_nodes: int = 1
+    kind_config: Path | None = None
 
     def __post_init__(self) -> None:
         if self.cluster == "model" and self.mesh == "reference":  # which needs a cluster that runs its pods
@@ -61,6 +72,11 @@ class RunOptions:
     @cached_property
     def profile(self) -> Profile:
         return load(self.mesh)
+
+    @cached_property
+    def workload(self) -> Workload:
+        """How the workload's pods are to be. Raises WorkloadError."""
+        return load_workload(self.workload_file, self.workload_image)
 
     @cached_property
     def versions(self) -> dict[str, tuple[str, ...]]:
@@ -96,6 +112,8 @@ class RunOptions:
         words = ["smi-conformance", "run", "--mesh", self.mesh, "--cluster", self.cluster, "--posture", self.posture]
         words += ["--rigor", self.rigor, "--seed", str(self.seed)]
         words += ["--delay", f"{self.delay:g}"] if self.delay else []
+        words += ["--kind-image", self.kind_image] if self.kind_image else []
+        words += ["--kind-nodes", str(self.kind_nodes)] if self.kind_nodes > 1 else []
         words += [word for pattern in self.requirements for word in ("--requirement", pattern)]
         words += [word for choice in self.api for word in ("--api", choice)]
         words += [word for fault in self.faults for word in ("--fault", fault)]
@@ -114,8 +132,8 @@ class RunOptions:
         try:
             check_name(self.cluster)
             unknown = _unknown_fault(self.faults, faults_of(self.profile), self.mesh)
-            _ = self.selected, self.limits, self.versions
-        except (UnknownBackend, ProfileError, UnknownRequirement, TypeError, ValueError) as error:
+            _ = self.selected, self.limits, self.versions, self.workload
+        except (UnknownBackend, ProfileError, UnknownRequirement, WorkloadError, TypeError, ValueError) as error:
             raise UsageError(str(error)) from error
         _one_of("posture", self.posture, POSTURES)
         _one_of("rigor", self.rigor, RIGORS)
@@ -127,11 +145,27 @@ class RunOptions:
             raise UsageError("--delay takes seconds, and --cluster model: elsewhere a mesh takes its own time")
         if self.posture == "both" and not self._can_turn:
             raise UsageError(f"profile {self.mesh} does not tell how to change the posture: run each one alone")
+        self._check_cluster()
         if self.cluster == "model" and self.workers:
             raise UsageError("--cluster model is one process: leave out -n")
         if self.cluster != "model" and self.profile.installer == "model" and not self.replay:
             raise UsageError("--mesh model is for --cluster model only")
         return self if self.seed is not None else replace(self, seed=random.SystemRandom().randrange(2**32))
+
+    def _check_cluster(self) -> None:
+        kind = self.cluster.partition(":")[0] == "kind"
+        if not kind and (self.kind_image or self.kind_config or self.kind_nodes != 1):
+            raise UsageError("--kind-image, --kind-nodes and --kind-config go with --cluster kind")
+        if self.kind_nodes < 1 or (self.kind_nodes > 1 and self.kind_config):
+            raise UsageError(
+                "--kind-nodes takes 1 or more, and not beside --kind-config, which says how many there are"
+            )
+        if self.kind_config and not self.kind_config.is_file():
+            raise UsageError(f"--kind-config {self.kind_config}: there is no such file")
+        if kind and not re.fullmatch(r"kind(:[a-z0-9][a-z0-9.-]{0,39})?", self.cluster):
+            raise UsageError(f"--cluster {self.cluster}: kind's names are small letters, digits, dots and dashes")
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", self.namespace_prefix):
+            raise UsageError("--namespace-prefix takes small letters, digits and dashes, at most 20, a letter first")
 
     @property
     def _can_turn(self) -> bool:
@@ -143,7 +177,7 @@ class RunOptions:
         return replace(
             self, mesh=started.get("profile", started["mesh"]["name"]), posture=started["posture"],
             rigor=started["rigor"], seed=started["seed"], faults=tuple(started["faults"]), api=words(started["api"]),
-            deadlines=started["deadlines"], workers=0,
+            deadlines=started["deadlines"], workers=0, namespace_prefix=started.get("namespace_prefix", "smi"),
         )  # fmt: skip
 
 

@@ -8,15 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from smi_conformance.cluster.backends import connect, reachable
+from smi_conformance.cluster.backends import connect
 from smi_conformance.cluster.journal import Recording, Replay, Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
-from smi_conformance.cluster.port import ClusterError
-from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.plugin.judging import Versions
 from smi_conformance.plugin.settings import RunOptions
-
-RETURN = 30.0  # seconds that an API server may be away, as while it is replaced
 
 
 class Worker:
@@ -32,8 +28,6 @@ class Worker:
         self.name = name
         self.follows: bool | None = None  # whether the mesh followed changes before anything that may break it
         self.wedged = ""  # the requirement whose scenario left the mesh stuck
-        self._place: tuple[Path | None, str | None] = (None, None)
-        self._inside = bool(coordinates.get("model"))  # a cluster of this process
         self.lost = ""  # why nothing can be judged any more: the cluster is gone
         self.journal: Recording | Replay | Unrecorded
         path = options.report / "observations" / f"{name}.jsonl"
@@ -46,35 +40,16 @@ class Worker:
         else:
             kubeconfig = Path(coordinates["kubeconfig"]) if coordinates["kubeconfig"] else None
             self.journal = Recording(path, name) if record else Unrecorded()
-            self._place = (kubeconfig, coordinates["context"])
-            self.cluster = KubeCluster(connect(*self._place), self.journal)
+            self.cluster = KubeCluster(connect(kubeconfig, coordinates["context"]), self.journal)
 
     def owner(self, nodeid: str) -> str:
         """The worker whose pods a scenario uses: this one, or in replay the one that recorded it."""
         return self.journal.workers.get(nodeid, self.name) if isinstance(self.journal, Replay) else self.name
 
-    def notice_loss(self) -> None:
-        """After a cluster has failed: wait a moment for it to come back, and otherwise note that it is lost."""
-        kubeconfig, context = self._place
-        if self.options.replay or self._inside or self.lost:
-            return
-        try:
-            until(lambda: _answers(kubeconfig, context), deadline=RETURN, poll=1.0)
-        except DeadlineExpired:
-            self.lost = f"the cluster is gone: no API server has answered for {RETURN:.0f} s"
-
     def close(self) -> None:
         self.cluster.close()
         if isinstance(self.journal, Recording):
             self.journal.close()
-
-
-def _answers(kubeconfig: Path | None, context: str | None) -> bool:
-    try:
-        reachable(connect(kubeconfig, context))
-    except ClusterError:
-        return False
-    return True
 
 
 @dataclass

@@ -123,6 +123,8 @@ class RunStarted(Part):
     """Deadlines above the default of the suite."""
     command: str | None = None
     who: str | None = None
+    namespace_prefix: str = "smi"
+    """How the names of the run's namespaces begin."""
 
 
 class Planned(Part):

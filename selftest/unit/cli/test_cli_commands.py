@@ -64,6 +64,18 @@ def test_a_fault_of_the_reference_mesh_can_be_switched_on(command: Command, star
     assert started[0].faults == ("TA-050/second-target-ignored",)
 
 
+def test_what_a_cluster_asks_for_is_handed_on(command: Command, started: list[RunOptions], tmp_path: Path) -> None:
+    """From the command line to the run, and from there to plain pytest."""
+    (tmp_path / "w.yaml").write_text("user: null")
+    words = "--cluster kind:mine --kind-image node:v1 --namespace-prefix shop --workload w.yaml --workload-image py:3"
+    command("run", *words.split(), "--kind-nodes", "3")
+    asked = started[0]
+    assert (asked.kind_image, asked.kind_nodes, asked.namespace_prefix) == ("node:v1", 3, "shop")
+    assert (asked.workload.image, asked.workload.user) == ("py:3", None)
+    handed_on = set(runner.arguments(asked))
+    assert handed_on >= {"--kind-image=node:v1", "--kind-nodes=3", "--workload=w.yaml", "--workload-image=py:3"}
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
@@ -82,6 +94,14 @@ def test_a_fault_of_the_reference_mesh_can_be_switched_on(command: Command, star
         ("run --cluster embeded", "unknown cluster 'embeded': did you mean embedded?"),
         ("run --cluster replay:", "replay takes a report folder"),
         ("run --cluster replay:absent", "absent is no report folder (it has no events.jsonl)"),
+        ("run --cluster kind:", "kind takes the name of a cluster"),
+        ("run --cluster kind:Mine", "small letters, digits, dots and dashes"),
+        ("run --cluster current:x", "nothing else does"),
+        ("run --kind-nodes 2", "go with --cluster kind"),
+        ("run --cluster kind --kind-nodes 0", "--kind-nodes takes 1 or more"),
+        ("run --cluster kind --kind-config absent", "--kind-config absent: there is no such file"),
+        ("run --workload absent", "--workload absent cannot be read: No such file or directory"),
+        ("run --namespace-prefix Mine", "--namespace-prefix takes small letters"),
         ("run --kubeconfig x", "--kubeconfig and --context go with --cluster current, not with embedded"),
         ("run --cluster current --kubeconfig absent", "--kubeconfig absent: there is no such file"),
         ("run --posture denny", "unknown posture 'denny': did you mean deny?"),

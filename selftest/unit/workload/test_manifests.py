@@ -11,6 +11,7 @@ import yaml
 
 from fixtures import cast, roles, split, workload
 from fixtures.parts import GROUPS, NEEDS, NO_ACCOUNT, Part
+from smi_conformance.cluster.workload import Workload
 from smi_conformance.locations import WORKLOAD
 
 PARTS = list(chain.from_iterable(GROUPS.values()))
@@ -29,7 +30,7 @@ def test_names_are_unique_and_short() -> None:
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_ports_of_a_pod(part: Part) -> None:
     """Each has a name of its own, and the program listens on all of them."""
-    pod = workload.deployment(part, "ns", {}, {})["spec"]["template"]["spec"]
+    pod = workload.deployment(part, "ns", {}, {}, Workload())["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     names = [port["name"] for port in container["ports"]]
     listening = {int(port) for word in container["command"] if word[0].isdigit() for port in word.split(",")}

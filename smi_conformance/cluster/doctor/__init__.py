@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubernetes.client import ApiClient
@@ -30,6 +30,7 @@ from smi_conformance.cluster.doctor.findings import (
 )
 from smi_conformance.cluster.port import ClusterError
 from smi_conformance.cluster.reaper import Reaper, by_hand, remove
+from smi_conformance.cluster.workload import Workload
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.meshes.profile import Profile
@@ -40,7 +41,7 @@ ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
 # Cheapest first; none of them creates anything.
 LOOKS: tuple[Callable[[Patient], Found], ...] = (
     serving.allowed, serving.resources, surroundings.nodes, surroundings.clock, surroundings.dns, mesh.deployments,
-    mesh.webhooks, mesh.aggregated, mesh.posture, surroundings.runs,
+    mesh.webhooks, mesh.aggregated, mesh.posture, surroundings.runs, surroundings.purpose,
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Question:
     kubeconfig: Path | None = None
     context: str | None = None
     canary: bool = True
+    workload: Workload = field(default_factory=Workload)
 
 
 def checks(question: Question) -> Found:
@@ -80,7 +82,9 @@ def _of_cluster(api: ApiClient, question: Question) -> Found:
         return
     yield ok("cluster", f"{api.configuration.host}, Kubernetes {version.git_version}")
     ready = Deadlines().with_(**question.profile.deadlines).ready
-    yield from _examined(Patient(api, question.profile, new_run(), question.postures, ready), question)
+    yield from _examined(
+        Patient(api, question.profile, new_run(), question.postures, ready, question.workload), question
+    )
 
 
 def new_run() -> str:
@@ -129,7 +133,7 @@ def _removed(patient: Patient) -> str:
     try:
         until(lambda: not remove(patient.api, patient.run), deadline=Deadlines().delete, poll=0.5)
     except (DeadlineExpired, *UNREACHABLE):
-        return f"namespace smi-{patient.run}-c is still there"
+        return f"namespace {patient.prefix}-{patient.run}-c is still there"
     return ""
 
 

@@ -21,10 +21,10 @@ from websocket import WebSocketException
 from smi_conformance.cluster.doctor.findings import UNREACHABLE, Finding, Found, Patient, condition, holds, ok, problem
 from smi_conformance.cluster.doctor.mesh import STUCK, trouble
 from smi_conformance.cluster.doctor.surroundings import apart
-from smi_conformance.cluster.images import WORKLOAD
 from smi_conformance.cluster.port import Answer, Manifest
 from smi_conformance.cluster.reaper import LABEL
 from smi_conformance.cluster.session import CONTAINER
+from smi_conformance.cluster.workload import PULL_SECRET, Workload
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.model.versions import BASELINE, api_version, best
 
@@ -57,7 +57,7 @@ class Canary:
 
     @property
     def namespace(self) -> str:
-        return f"smi-{self.patient.run}-c"
+        return f"{self.patient.prefix}-{self.patient.run}-c"
 
     def findings(self) -> Found:
         """What the namespace and the pod in it show. It ends early where there is no pod to ask."""
@@ -65,10 +65,11 @@ class Canary:
         if refused:
             yield problem("canary", f"refused: {refused}", "see the webhooks and the rights above")
         elif why := self._wait():
-            remedy = f"kubectl run canary --image={WORKLOAD} -- sleep 60; without a registry: docs/air-gap.md"
+            image = self.patient.workload.image
+            remedy = f"kubectl run canary --image={image} -- sleep 60; without a registry: docs/air-gap.md"
             yield problem("canary", why, remedy)
         else:
-            yield ok("canary", f"image {WORKLOAD} runs")
+            yield ok("canary", f"image {self.patient.workload.image} runs")
             yield from self._sidecar()
             yield from self._inside()
             yield from self._policies()
@@ -168,28 +169,41 @@ class Canary:
 def _objects(canary: Canary) -> list[tuple[str, str, str, Manifest, Manifest]]:
     onboarding, meta = canary.patient.profile.onboarding, {"name": NAME}
     labels = {**onboarding.pod_labels, "app": NAME}
-    template = {"metadata": {"labels": labels, "annotations": onboarding.pod_annotations}, "spec": _pod()}
+    template = {
+        "metadata": {"labels": labels, "annotations": onboarding.pod_annotations},
+        "spec": _pod(canary.patient.workload),
+    }
     deployment = {"replicas": 1, "selector": {"matchLabels": {"app": NAME}}, "template": template}
     service = {"selector": {"app": NAME}, "ports": [{"name": "http", "port": PORT}]}
+    settings = canary.patient.workload
+    secret: Manifest = settings.secret(canary.namespace) if settings.pull_secret else {}
+    credentials: Manifest = {key: secret[key] for key in ("type", "stringData") if key in secret}
     return [
+        *([("/api/v1", "v1", "Secret", {"name": PULL_SECRET}, credentials)] if secret else []),
         ("/api/v1", "v1", "ServiceAccount", meta, {}),
         ("/api/v1", "v1", "Service", meta, {"spec": service}),
         ("/apis/apps/v1", "apps/v1", "Deployment", meta, {"spec": deployment}),
     ]
 
 
-def _pod() -> Manifest:
+def _pod(workload: Workload) -> Manifest:
     container = {
-        "name": CONTAINER, "image": WORKLOAD, "imagePullPolicy": "IfNotPresent", "command": ["python3", "-c", SERVE],
+        "name": CONTAINER,
+        **workload.of_container,
+        "command": ["python3", "-c", SERVE],
         "ports": [{"name": "http", "containerPort": PORT}],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }  # fmt: skip
-    return {"serviceAccountName": NAME, "terminationGracePeriodSeconds": 1, "containers": [container]}
+    }
+    return {
+        "serviceAccountName": NAME,
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+        **workload.of_pod,
+    }
 
 
 def _policies(patient: Patient) -> list[tuple[str, str, Manifest]]:
     """A valid object of each group that the profile claims, at the version that is judged first."""
-    account = {"kind": "ServiceAccount", "name": NAME, "namespace": f"smi-{patient.run}-c"}
+    account = {"kind": "ServiceAccount", "name": NAME, "namespace": f"{patient.prefix}-{patient.run}-c"}
     kinds: Mapping[str, tuple[str, Manifest]] = {
         "specs": ("HTTPRouteGroup", {"matches": [{"name": "all", "pathRegex": "/", "methods": ["GET"]}]}),
         "access": ("TrafficTarget", {"destination": account, "sources": [account], "rules": []}),

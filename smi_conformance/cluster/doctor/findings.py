@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from smi_conformance.cluster.kube import _decoded, _reason
 from smi_conformance.cluster.port import Answer, Manifest
+from smi_conformance.cluster.workload import Workload
 from smi_conformance.meshes.profile import Profile
 
 Severity = Literal["ok", "warning", "problem", "fatal"]
@@ -68,6 +69,9 @@ class Patient:
     postures: tuple[str, ...] = ("deny",)
     ready: float = 120.0
     """Seconds that a pod may take to become ready."""
+    workload: Workload = field(default_factory=Workload)
+    prefix: str = "smi"
+    """How the names of the run's namespaces begin."""
 
     @cached_property
     def _client(self) -> DynamicClient:

@@ -10,6 +10,7 @@ from typing import Any
 
 from smi_conformance.cluster.doctor.findings import Finding, Found, Patient, condition, holds, ok, problem, warning
 from smi_conformance.cluster.reaper import ALIVE, BEAT, LABEL
+from smi_conformance.cluster.testing import OPTION, NotATestCluster, require_test_cluster
 
 SKEW = 5.0  # seconds: more is told
 WRONG = 60.0  # seconds: certificates of a mesh may not be valid yet, or any more
@@ -95,6 +96,14 @@ def runs(patient: Patient) -> Found:
             yield warning("other runs", f"left of run {run}: {names}", f"kubectl delete namespace -l {LABEL}={run}")
     if not others:
         yield ok("other runs", "no namespaces of any")
+
+
+def purpose(patient: Patient) -> Found:
+    """Whether the cluster looks like one for tests: on another one a run begins only where that is said."""
+    try:
+        require_test_cluster(patient.api, patient.profile.namespaces)
+    except NotATestCluster as error:
+        yield warning("purpose", str(error), f"if it is one: smi-conformance run {OPTION}")
 
 
 def _by_run(patient: Patient, answer: Any) -> dict[str, list[dict[str, Any]]]:

@@ -33,7 +33,7 @@ class ModelBackend(Backend):
     def __init__(
         self, onboarding: Onboarding, posture: str, faults: Iterable[str] = (), seed: int = 0, delay: float = 0.0
     ) -> None:
-        super().__init__("model", None, None, self._end)
+        super().__init__("model", None, None, self._end, owned=True)
         self._onboarding = onboarding
         switches = Switches(faults)
         self.clock = VirtualClock()
