@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smi_conformance.cli import doctor, fuzz, images, lab, listing, mesh, problems, reports, running
+from smi_conformance.cli import doctor, fuzz, images, lab, listing, matrix, mesh, problems, reports, running
 from smi_conformance.cli.running import CODES
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("list", epilog=listing.EXAMPLES)(listing.show)
 app.add_typer(lab.app, name="lab")
 app.add_typer(reports.app, name="report")
 app.add_typer(mesh.app, name="mesh")
+app.add_typer(matrix.app, name="matrix")
 app.add_typer(images.app, name="images")
 
 

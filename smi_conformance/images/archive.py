@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -88,13 +89,17 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
     for count, member in enumerate(tar):
         name = PurePosixPath(member.name)
         if count >= MEMBERS:
-            raise ArchiveError(f"{tar.name} has more than {MEMBERS} members: no archive of images")
+            raise ArchiveError(f"{_named(tar)} has more than {MEMBERS} members: no archive of images")
         if name.is_absolute() or ".." in name.parts:
-            raise ArchiveError(f"{tar.name} holds {member.name!r}, which leads out of it")
+            raise ArchiveError(f"{_named(tar)} holds {member.name!r}, which leads out of it")
         if not (member.isfile() or member.isdir() or member.issym()):
-            raise ArchiveError(f"{tar.name} holds {member.name!r}, which is neither a file nor a folder")
+            raise ArchiveError(f"{_named(tar)} holds {member.name!r}, which is neither a file nor a folder")
         if member.isfile() or member.issym():
             yield str(name), member
+
+
+def _named(tar: tarfile.TarFile) -> str:
+    return os.fsdecode(tar.name or b"the archive")
 
 
 def _resolved(members: dict[str, tarfile.TarInfo], name: str) -> tarfile.TarInfo:
@@ -123,7 +128,7 @@ def _json(tar: tarfile.TarFile, members: dict[str, tarfile.TarInfo], name: str) 
     try:
         return json.loads(_content(tar, members, name))
     except ValueError as error:
-        raise ArchiveError(f"{tar.name}: {name} is no JSON") from error
+        raise ArchiveError(f"{_named(tar)}: {name} is no JSON") from error
 
 
 def _image(path: Path, tar: tarfile.TarFile, members: dict[str, tarfile.TarInfo], told: dict[str, Any]) -> Image:
