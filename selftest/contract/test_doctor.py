@@ -211,8 +211,11 @@ def test_a_cluster_that_goes_away(cluster: Cluster, tmp_path: Path) -> None:
     eventually(lambda: events.exists() and "scenario-started" in events.read_text())
     door.shut()
     began = time.monotonic()
-    output, _ = going.communicate(timeout=150)
-    door = door.opened_again()
+    try:
+        output, _ = going.communicate(timeout=150)
+    finally:
+        going.kill()
+        door = door.opened_again()
     assert going.returncode == 3, output
     assert time.monotonic() - began < 120
     assert "what the run made is left" in " ".join(output.split())

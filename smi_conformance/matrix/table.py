@@ -15,8 +15,9 @@ from smi_conformance.report.document import Report
 
 SILENT = ("not-covered",)  # in every cell: nothing to show
 STYLE = """
-body{font:14px/1.4 system-ui,sans-serif;margin:2em} table{border-collapse:collapse} td,th{border:1px solid #ccc;padding:2px 8px;text-align:left}
-thead th{position:sticky;top:0;background:#fff} .pass{background:#e2f4e2} .fail,.error{background:#fbdcdc} .blocked{background:#fdeccf}
+body{font:14px/1.4 system-ui,sans-serif;margin:2em} table{border-collapse:collapse}
+td,th{border:1px solid #ccc;padding:2px 8px;text-align:left} thead th{position:sticky;top:0;background:#fff}
+.pass{background:#e2f4e2} .fail,.error{background:#fbdcdc} .blocked{background:#fdeccf}
 """
 
 

@@ -234,4 +234,5 @@ def _exec(api: client.ApiClient, namespace: str, pod: str, command: list[str]) -
         found: dict[str, Any] = json.loads(printed or "")
     finally:
         socket.close()
+        socket.sock.shutdown()  # the close of the client leaves the socket of an ended command to the garbage collector
     return found
