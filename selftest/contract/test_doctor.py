@@ -127,7 +127,7 @@ def run(folder: Path, mesh: Profile | None = None, config: Path | None = None, *
 def test_a_good_cluster_is_fine() -> None:
     """Nothing is found, and the canary has been looked at."""
     found = doctor()
-    assert {one.severity for few in found.values() for one in few} == {"ok"}, found
+    assert [one for few in found.values() for one in few if one.severity != "ok"] == []
     assert {"rights", "nodes", "clock", "canary", "DNS", "clock of the canary", "TrafficSplit"} <= found.keys()
 
 

@@ -38,8 +38,8 @@ class Reaper:
         """`folder` holds private files of the run, and goes with it."""
         argv = [sys.executable, "-m", __name__, str(kubeconfig or ""), context or "", run, str(folder or "")]
         # It may outlive the run: nobody who reads what the run prints has to wait for it.
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True, **silent)
+        null = subprocess.DEVNULL
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True)
 
     def dismiss(self) -> None:
         """The run has cleaned up: end the reaper without effect."""
