@@ -12,6 +12,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -179,7 +180,7 @@ def _put(tar: tarfile.TarFile, image: Image) -> dict[str, Any]:
         names.append(f"{digest}.tar")
         if names[-1] not in there:
             there.add(names[-1])
-            with _opened(blob) as file:
+            with opened(blob) as file:
                 tar.addfile(_info(names[-1], size), file)
     if f"{image.digest}.json" not in there:
         _add(tar, f"{image.digest}.json", image.config)
@@ -189,20 +190,24 @@ def _put(tar: tarfile.TarFile, image: Image) -> dict[str, Any]:
 def _measured(blob: Blob) -> tuple[str, int]:
     """SHA-256 and size of a layer."""
     found, size = hashlib.sha256(), 0
-    with _opened(blob) as file:
+    with opened(blob) as file:
         while chunk := file.read(1 << 20):
             found.update(chunk)
             size += len(chunk)
     return found.hexdigest(), size
 
 
-def _opened(blob: Blob) -> IO[bytes]:
+@contextmanager
+def opened(blob: Blob) -> Iterator[IO[bytes]]:
+    """The content of a layer."""
     if blob.member is None:
-        return blob.file.open("rb")
-    tar = tarfile.open(blob.file, "r:")  # noqa: SIM115  # closed with the file that is taken out of it
-    member = tar.extractfile(blob.member)
-    assert member
-    return member
+        with blob.file.open("rb") as file:
+            yield file
+        return
+    with tarfile.open(blob.file, "r:") as tar:
+        member = tar.extractfile(blob.member)
+        assert member
+        yield member
 
 
 def _info(name: str, size: int) -> tarfile.TarInfo:
