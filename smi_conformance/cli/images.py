@@ -33,7 +33,7 @@ Node = Annotated[
     typer.Option("--kind-image", metavar="IMAGE", help="Node image of a kind cluster, such as kindest/node:v1.33.1."),
 ]
 Image = Annotated[
-    str | None, typer.Option("--image", metavar="IMAGE", help="The workload's image, if not the default.")
+    str | None, typer.Option("--workload-image", metavar="IMAGE", help="The workload's image, if not the default.")
 ]
 Archive = Annotated[Path, typer.Argument(metavar="FILE.tar", help="The archive; its checksum is FILE.tar.sha256.")]
 
