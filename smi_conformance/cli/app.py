@@ -1,4 +1,4 @@
-"""The command `doctor`, and the tree that the other commands hang on."""
+"""The tree that the commands hang on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from typing import Annotated
 
 import typer
 
-from smi_conformance.cli import fuzz, incluster, lab, listing, mesh, problems, reports, running
-from smi_conformance.cli.running import CODES, WHERE, Context, Kubeconfig
+from smi_conformance.cli import (
+    doctor,
+    fuzz,
+    images,
+    incluster,
+    lab,
+    listing,
+    matrix,
+    mesh,
+    problems,
+    reports,
+    running,
+)
+from smi_conformance.cli.running import CODES
 
 app = typer.Typer(
     name="smi-conformance",
@@ -19,11 +31,14 @@ app = typer.Typer(
 )
 app.command("run", epilog=running.EXAMPLES + CODES)(running.run)
 app.command("fuzz", epilog=fuzz.EXAMPLES + fuzz.CODES)(fuzz.fuzz)
+app.command("doctor", epilog=doctor.EXAMPLES + doctor.CODES)(doctor.doctor)
 app.command("list", epilog=listing.EXAMPLES)(listing.show)
 app.add_typer(lab.app, name="lab")
 app.add_typer(reports.app, name="report")
 app.add_typer(mesh.app, name="mesh")
 app.add_typer(incluster.app, name="in-cluster")
+app.add_typer(matrix.app, name="matrix")
+app.add_typer(images.app, name="images")
 
 
 def execute(argv: Sequence[str]) -> int:
@@ -55,26 +70,3 @@ def root(
 ) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
-
-
-@app.command(epilog=CODES)
-def doctor(
-    cluster: Annotated[
-        str, typer.Option(help="Backend to check.", metavar="embedded|current|model", rich_help_panel=WHERE)
-    ] = "embedded",
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> int:
-    """Check whether a run can work here; each problem comes with the command that mends it."""
-    from smi_conformance.cli import validate  # noqa: PLC0415
-    from smi_conformance.cluster.doctor import checks  # noqa: PLC0415
-
-    validate.one_of("cluster", cluster, ("embedded", "current", "model"))
-    found = 0
-    for check in checks(cluster, kubeconfig, context):
-        print(f"{'ok' if check.ok else 'problem':8} {check.name}: {check.found}", flush=True)
-        if not check.ok:
-            found += 1
-            print(f"{'':8} to mend it: {check.remedy}", flush=True)
-    print("ready for a run" if not found else f"{found} problem{'s' if found > 1 else ''} found")
-    return problems.NOT_CONFORMANT if found else problems.OK

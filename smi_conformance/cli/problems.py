@@ -14,6 +14,8 @@ OK, NOT_CONFORMANT, USAGE, HARNESS, INTERRUPTED = 0, 1, 2, 3, 130
 _CODES = {
     "smi_conformance.cli.problems.Problem": USAGE,
     "smi_conformance.meshes.profile.ProfileError": USAGE,
+    "smi_conformance.matrix.plan.MatrixError": USAGE,
+    "smi_conformance.images.archive.ArchiveError": HARNESS,
     "smi_conformance.meshes.install.UnknownFault": USAGE,
     "smi_conformance.model.register.UnknownRequirement": USAGE,
     "smi_conformance.plugin.settings.UsageError": USAGE,

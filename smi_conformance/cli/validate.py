@@ -54,10 +54,15 @@ def cluster(given: RunOptions) -> None:
         raise Problem(f"--cluster {given.cluster}: {takes}")
     if name == "replay" and not (Path(folder) / "events.jsonl").is_file():
         raise Problem(f"--cluster {given.cluster}: {folder} is no report folder (it has no events.jsonl)")
-    if name != "current" and (given.kubeconfig or given.context):
+    kubeconfig(name, given.kubeconfig, given.context)
+
+
+def kubeconfig(name: str, file: Path | None, context: str | None) -> None:
+    """A kubeconfig that is there, for the backend that uses one."""
+    if name != "current" and (file or context):
         raise Problem(f"--kubeconfig and --context go with --cluster current, not with {name}")
-    if given.kubeconfig and not given.kubeconfig.is_file():
-        raise Problem(f"--kubeconfig {given.kubeconfig}: there is no such file")
+    if file and not file.is_file():
+        raise Problem(f"--kubeconfig {file}: there is no such file")
 
 
 def requirements(patterns: Iterable[str], known: Sequence[tuple[str, str]]) -> None:

@@ -6,9 +6,9 @@ Opened once per run, by the process that the user started; workers get the coord
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,12 @@ from urllib3.exceptions import HTTPError
 
 from smi_conformance import __version__
 from smi_conformance.cluster.backends import Asked, Backend, open_backend
+from smi_conformance.cluster.doctor import Patient, before_run, new_run
 from smi_conformance.cluster.facts import cluster_facts, images, read
 from smi_conformance.cluster.journal import Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.port import ClusterError, Ref
-from smi_conformance.cluster.reaper import LABEL, Reaper, remove
+from smi_conformance.cluster.reaper import LABEL, Reaper, by_hand, remove
 from smi_conformance.cluster.testing import require_test_cluster
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
@@ -33,7 +34,6 @@ from smi_conformance.plugin.judging import served_versions
 from smi_conformance.plugin.settings import RunOptions
 
 Progress = Callable[[str], None]
-ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
 
 
 @dataclass
@@ -47,8 +47,8 @@ class Environment:
     reaper: Reaper | None = None
     end: float | None = None
     """When no scenario may begin any more, in seconds of the system clock."""
-    posture: str = "deny"
-    """Of the mesh, as it is now."""
+    posture: str = ""
+    """Of the mesh, as it is now; empty until the run has set one."""
     _open: bool = field(default=True, repr=False)
 
     def coordinates(self) -> dict[str, Any]:
@@ -95,14 +95,19 @@ class Environment:
 
     def _give_back(self, progress: Progress) -> None:
         assert self.backend
-        if not self.options.keep:
+        if self.reaper and not self.options.keep:
             progress("removing the namespaces of the run")
             _remove(self.backend, self.run, self.options.limits.delete)
         first = self.options.postures[0]
-        if self.options.faults or self.posture != first:
+        if self.posture and (self.options.faults or self.posture != first):
             configure(self.backend.cluster(Unrecorded()), self.options.profile, first, ())
         if self.reaper:
             self.reaper.dismiss()
+
+    def protect(self) -> None:
+        """From now on something removes what the run makes, should it die."""
+        if self.backend and not self.reaper:
+            self.reaper = Reaper(self.backend.kubeconfig, self.backend.context, self.run, self.backend.folder)
 
 
 def open_environment(options: RunOptions, progress: Progress) -> Environment:
@@ -110,13 +115,16 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
     if options.replay:
         started = recorded_start(options.replay)
         return Environment(options.recorded(started), started["run"], started)
-    run = "".join(random.SystemRandom().choices(ALPHABET, k=5))
+    run = new_run()
     backend = _open_model(options) if options.cluster == "model" else _open(options, run, progress)
     environment = Environment(options, run, {}, backend)
     try:
         _prepare(environment, progress)
-    except BaseException:
-        environment.close(progress)
+    except BaseException as error:
+        try:
+            environment.close(progress)
+        except ClusterError as left:
+            raise ClusterError(f"{error}; {left}") from error
         raise
     return environment
 
@@ -149,37 +157,47 @@ def _prepare(environment: Environment, progress: Progress) -> None:
     if backend.ours:
         install(cluster, options.profile, progress)
     else:
-        _require_crds(cluster)
-        wait_ready(cluster, options.profile)
+        _examine(environment, cluster, progress)
     if not backend.owned:
-        environment.reaper = Reaper(backend.kubeconfig, backend.context, environment.run, backend.folder)
+        environment.protect()
     environment.posture = options.postures[0]
     progress(f"posture {environment.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
     configure(cluster, options.profile, environment.posture, options.faults)
     environment.started = _started(environment)
 
 
-def _require_crds(cluster: KubeCluster) -> None:
-    for name in (
-        "traffictargets.access.smi-spec.io",
-        "httproutegroups.specs.smi-spec.io",
-        "trafficsplits.split.smi-spec.io",
-    ):
-        if cluster.get(Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)) is None:
-            raise ClusterError(
-                f"the cluster has no {name}: install the mesh with its CRDs, "
-                "or kubectl apply -f manifests/crds/stable.yaml"
-            )
+def _examine(environment: Environment, cluster: KubeCluster, progress: Progress) -> None:
+    """Wait for the mesh, which may just have been installed, and see that nothing would spoil the run."""
+    options, backend = environment.options, environment.backend
+    assert backend
+    progress("looking at the cluster and the mesh")
+    there = [name for name in options.profile.deployments if cluster.get(_deployment(name))]
+    if there == options.profile.deployments:
+        with suppress(ClusterError):  # why it does not come is found below
+            wait_ready(cluster, options.profile)
+    patient = Patient(
+        backend.api(), options.profile, environment.run, options.postures, options.limits.ready, options.workload,
+        options.namespace_prefix,
+    )  # fmt: skip
+    before_run(patient, environment.protect)
+
+
+def _deployment(name: str) -> Ref:
+    namespace, _, own = name.partition("/")
+    return Ref("apps/v1", "Deployment", own, namespace)
 
 
 def _remove(backend: Backend, run: str, deadline: float) -> None:
     api = backend.api()
     try:
         until(lambda: not remove(api, run), deadline=deadline, clock=Unrecorded())
-    except DeadlineExpired as error:
-        raise ClusterError(
-            f"namespaces with the label smi-conformance/run={run} are still there: delete them"
-        ) from error
+    except (DeadlineExpired, ApiException, HTTPError, OSError) as error:
+        why = "" if isinstance(error, DeadlineExpired) else f" ({_first_line(error)})"
+        raise ClusterError(f"what the run made is left{why}: {by_hand(run)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def recorded_start(folder: Path) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from smi_conformance.cluster.backends import UnknownBackend, check_name
+from smi_conformance.cluster.workload import Workload, WorkloadError
+from smi_conformance.cluster.workload import load as load_workload
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import REGISTER
 from smi_conformance.meshes.install import faults_of
 from smi_conformance.meshes.profile import Profile, ProfileError, load
 from smi_conformance.model.register import Register, UnknownRequirement, load_register
 from smi_conformance.model.versions import selected, words
-from smi_conformance.plugin.workload import Workload, WorkloadError
-from smi_conformance.plugin.workload import load as load_workload
 
 POSTURES = ("deny", "permissive", "both")
 RIGORS = ("quick", "standard", "certify")

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures import workload as manifests
 from fixtures.parts import Part
-from smi_conformance.plugin.workload import Workload, WorkloadError, load
+from smi_conformance.cluster.workload import Workload, WorkloadError, load
 
 FILE = """
 image: registry.example/python:3
@@ -54,7 +54,7 @@ def test_what_a_file_says(tmp_path: Path) -> None:
     assert "runAsUser" not in container["securityContext"]
     assert made["imagePullSecrets"] == [{"name": "smi-pull-secret"}]
     assert (made["tolerations"], made["nodeSelector"]) == (workload.tolerations, {"pool": "test"})
-    secret = manifests.pull_secret("ns", workload)
+    secret = workload.secret("ns")
     assert json.loads(secret["stringData"][".dockerconfigjson"]) == {"auths": {}}
     assert load(tmp_path / "w.yaml", "other:1").image == "other:1"
 

@@ -11,8 +11,8 @@ import yaml
 
 from fixtures import cast, roles, split, workload
 from fixtures.parts import GROUPS, NEEDS, NO_ACCOUNT, Part
+from smi_conformance.cluster.workload import Workload
 from smi_conformance.locations import WORKLOAD
-from smi_conformance.plugin.workload import Workload
 
 PARTS = list(chain.from_iterable(GROUPS.values()))
 DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")

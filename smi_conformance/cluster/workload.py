@@ -8,8 +8,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from smi_conformance.cluster.port import Manifest
+
 IMAGE = "python:3-slim"
 NOBODY = 65534
+PULL_SECRET = "smi-pull-secret"  # noqa: S105  # the name of an object
 
 
 class WorkloadError(Exception):
@@ -29,6 +32,46 @@ class Workload(BaseModel):
     tolerations: list[dict[str, Any]] = []
     node_selector: dict[str, str] = {}
     resources: dict[str, dict[str, str]] = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+
+    @property
+    def of_container(self) -> Manifest:
+        """The fields of the container: what runs, as whom, with how much."""
+        return {
+            "image": self.image,
+            "imagePullPolicy": "IfNotPresent",
+            "resources": self.resources,
+            "securityContext": self._restricted,
+        }
+
+    @property
+    def of_pod(self) -> Manifest:
+        """The fields of the pod: where it runs, and with which credentials its image is pulled."""
+        return {
+            **({"imagePullSecrets": [{"name": PULL_SECRET}]} if self.pull_secret else {}),
+            **({"tolerations": self.tolerations} if self.tolerations else {}),
+            **({"nodeSelector": self.node_selector} if self.node_selector else {}),
+        }
+
+    @property
+    def _restricted(self) -> Manifest:
+        """Of the container and not of the pod: what a mesh adds to the pod may have other needs."""
+        return {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": self.user != 0,
+            **({} if self.user is None else {"runAsUser": self.user}),
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+
+    def secret(self, namespace: str) -> Manifest:
+        """The credentials for the registry of the image, as an object of a namespace. Raises WorkloadError."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": PULL_SECRET, "namespace": namespace},
+            "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": credentials(self)},
+        }
 
 
 def load(path: Path | None, image: str | None) -> Workload:
