@@ -54,19 +54,13 @@ def install(cluster: Cluster, profile: Profile, progress: Progress) -> None:
     Until the reference mesh is up, its resources can be used in the stable versions only.
     """
     progress("serving the SMI resources")
-    for manifest in _definitions(profile):
+    for manifest in crds.of(profile):
         cluster.apply(manifest)
     if profile.installer == "reference":
         progress(f"installing the {profile.title}")
         for manifest in reference_manifests():
             cluster.apply(manifest)
         wait_ready(cluster, profile)
-
-
-def _definitions(profile: Profile) -> list[Manifest]:
-    if profile.installer == "reference":
-        return crds.every_version(crds.BY_REFERENCE_MESH)
-    return crds.every_version({"strategy": "None"}) if profile.installer == "model" else crds.stable()
 
 
 def uninstall(cluster: Cluster, profile: Profile) -> None:

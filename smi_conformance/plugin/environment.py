@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import SUITE
 from smi_conformance.meshes.install import configure, install, wait_ready
+from smi_conformance.meshes.profile import Profile
+from smi_conformance.model.versions import PRINCIPAL
 from smi_conformance.plugin.judging import served_versions
 from smi_conformance.plugin.settings import RunOptions
 
@@ -77,9 +79,15 @@ class Environment:
         if posture == self.posture or not self.backend:
             return
         progress(f"posture {posture}")
-        self.backend.turn(posture)
-        configure(self.backend.cluster(Unrecorded()), self.options.profile, posture, self.options.faults)
+        if self.options.profile.enforces_access:
+            self.backend.turn(posture)
+        self.configure(posture, self.options.faults)
         self.posture = posture
+
+    def configure(self, posture: str, faults: Sequence[str]) -> None:
+        """Set the switches of the mesh. Raises ClusterError. The model has none, whatever mesh it stands for."""
+        if self.backend and self.backend.name != "model":
+            configure(self.backend.cluster(Unrecorded()), self.options.profile, posture, faults)
 
     def close(self, progress: Progress) -> None:
         """Remove what the run made, and end what it started. Raises ClusterError when something stays."""
@@ -100,7 +108,7 @@ class Environment:
             _remove(self.backend, self.run, self.options.limits.delete)
         first = self.options.postures[0]
         if self.options.faults or self.posture != first:
-            configure(self.backend.cluster(Unrecorded()), self.options.profile, first, ())
+            self.configure(first, ())
         if self.reaper:
             self.reaper.dismiss()
 
@@ -130,8 +138,13 @@ def _open_model(options: RunOptions) -> Backend:
         from smi_conformance.cluster.model.backend import ModelBackend  # noqa: PLC0415  # stands on the optional extra
     except ImportError as error:
         raise ClusterError(f"the model needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'") from error
-    posture, seed = options.postures[0], options.seed or 0
-    return ModelBackend(options.profile.onboarding, posture, options.faults, seed, options.delay)
+    profile, seed = options.profile, options.seed or 0
+    if profile.role == "control":
+        return ModelBackend(profile.onboarding, options.postures[0], options.faults, seed, options.delay)
+    # With the profile of another mesh the model plays its part, also where that has no sidecars, or no access control.
+    onboarding = profile.onboarding.model_copy(update={"sidecar": profile.onboarding.sidecar or "model-proxy"})
+    posture = options.postures[0] if profile.enforces_access else "permissive"
+    return ModelBackend(onboarding, posture, options.faults, seed, options.delay, profile.suffix)
 
 
 def _prepare(environment: Environment, progress: Progress) -> None:
@@ -141,25 +154,21 @@ def _prepare(environment: Environment, progress: Progress) -> None:
     if backend.name in OURS:
         install(cluster, options.profile, progress)
     else:
-        _require_crds(cluster)
+        _require_crds(cluster, options.profile)
         wait_ready(cluster, options.profile)
         environment.reaper = Reaper(backend.kubeconfig, backend.context, environment.run)
     environment.posture = options.postures[0]
     progress(f"posture {environment.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
-    configure(cluster, options.profile, environment.posture, options.faults)
+    environment.configure(environment.posture, options.faults)
     environment.started = _started(environment)
 
 
-def _require_crds(cluster: KubeCluster) -> None:
-    for name in (
-        "traffictargets.access.smi-spec.io",
-        "httproutegroups.specs.smi-spec.io",
-        "trafficsplits.split.smi-spec.io",
-    ):
+def _require_crds(cluster: KubeCluster, profile: Profile) -> None:
+    for name in (name for name, group in PRINCIPAL.items() if profile.claims.get(group)):
         if cluster.get(Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)) is None:
             raise ClusterError(
                 f"the cluster has no {name}: install the mesh with its CRDs, "
-                "or kubectl apply -f manifests/crds/stable.yaml"
+                f"or python -m smi_conformance.meshes.crds {profile.name} | kubectl apply -f -"
             )
 
 
