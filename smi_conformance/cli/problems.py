@@ -15,6 +15,7 @@ _CODES = {
     "smi_conformance.cli.problems.Problem": USAGE,
     "smi_conformance.meshes.profile.ProfileError": USAGE,
     "smi_conformance.meshes.install.UnknownFault": USAGE,
+    "smi_conformance.meshes.fetching.InstallError": USAGE,
     "smi_conformance.model.register.UnknownRequirement": USAGE,
     "smi_conformance.plugin.settings.UsageError": USAGE,
     "smi_conformance.cluster.backends.UnknownBackend": USAGE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import SUITE
 from smi_conformance.meshes.install import configure, install, wait_ready
 from smi_conformance.meshes.profile import Profile
+from smi_conformance.meshes.proof import told
 from smi_conformance.model.versions import PRINCIPAL
 from smi_conformance.plugin.judging import served_versions
 from smi_conformance.plugin.settings import RunOptions
@@ -158,9 +159,24 @@ def _prepare(environment: Environment, progress: Progress) -> None:
         wait_ready(cluster, options.profile)
         environment.reaper = Reaper(backend.kubeconfig, backend.context, environment.run)
     environment.posture = options.postures[0]
+    for text in _notes(options):
+        progress(text)
     progress(f"posture {environment.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
     environment.configure(environment.posture, options.faults)
     environment.started = _started(environment)
+
+
+def _notes(options: RunOptions) -> Iterator[str]:
+    """What a reader of the verdicts has to know of the profile."""
+    profile = options.profile
+    if not profile.verified:
+        yield f"profile {profile.name}: {told(profile)}: no run with it was seen yet"
+    there = profile.installation.by_posture if profile.installation else {}
+    if there and not profile.postures and options.cluster != "model":
+        yield (
+            f"posture {options.postures[0]} is what {profile.title} has to be installed with "
+            f"(mesh install {profile.name} --posture {options.postures[0]}): a run cannot change it"
+        )
 
 
 def _require_crds(cluster: KubeCluster, profile: Profile) -> None:

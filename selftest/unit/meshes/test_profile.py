@@ -65,7 +65,7 @@ def test_bad_profiles_name_the_place(tmp_path: Path, text: str, word: str) -> No
 
 def test_unknown_name_lists_the_known_ones() -> None:
     """A typing error."""
-    with pytest.raises(ProfileError, match="known: app-mesh, consul-adapter, .*reference"):
+    with pytest.raises(ProfileError, match=r"known: app-mesh, consul-adapter, .*reference"):
         load("istoi")
 
 
