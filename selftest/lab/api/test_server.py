@@ -40,6 +40,10 @@ def test_everything_else_needs_a_token(running: Running, path: str, headers: dic
 def test_tokens_of_pods_die_with_them(running: Running, core: client.CoreV1Api, namespace: str) -> None:
     body = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a:1"}]}}
     core.create_namespaced_pod(namespace, body)
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    binding = {"metadata": {"name": "default"}, "subjects": [subject], "roleRef": role}
+    client.RbacAuthorizationV1Api(core.api_client).create_namespaced_role_binding(namespace, binding)
     bound = {"kind": "Pod", "apiVersion": "v1", "name": "p"}
     request = {"spec": {"audiences": ["a"], "boundObjectRef": bound}}
     made = core.create_namespaced_service_account_token("default", namespace, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from smi_conformance.lab.api.aggregation import API_SERVICES, api_service_causes
 from smi_conformance.lab.api.errors import ApiError, Cause, Object
 from smi_conformance.lab.api.names import dns_label, label_causes, metadata_causes
 from smi_conformance.lab.api.resources import Resource
@@ -151,6 +152,7 @@ def _webhooks(configuration: Object, current: Object | None) -> Iterator[Cause]:
 
 
 _CHECKS: dict[str, Check] = {
+    API_SERVICES: api_service_causes,
     "pods": _pod,
     "services": service_causes,
     "configmaps": _config,

@@ -196,6 +196,12 @@ def _crd(crd: Object) -> None:
         _fill(service, port=443)
 
 
+def _api_service(api_service: Object) -> None:
+    if service := (api_service.get("spec") or {}).get("service"):
+        _fill(service, port=443)
+    api_service.setdefault("status", {})
+
+
 def _slice(endpoint_slice: Object) -> None:
     for port in endpoint_slice.get("ports") or ():
         _fill(port, protocol="TCP", name="")
@@ -208,6 +214,7 @@ _DEFAULTS: dict[str, Callable[[Object], None]] = {
     "services": _service,
     "deployments.apps": _deployment,
     "replicasets.apps": _replica_set,
+    "apiservices.apiregistration.k8s.io": _api_service,
     "endpointslices.discovery.k8s.io": _slice,
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from smi_conformance.lab.api.errors import ApiError, Object
 from smi_conformance.lab.api.resources import Resource, Resources, version_rank
@@ -38,21 +38,28 @@ _FOREIGN = {
 }
 
 
-def describe(resources: Resources, parts: list[str], host: str) -> Object:
-    """The discovery document at a path. Raises ApiError 404."""
+def describe(resources: Resources, parts: list[str], host: str, behind: Iterable[tuple[str, str]] = ()) -> Object:
+    """The discovery document at a path. `behind`: groups and versions of other servers. Raises ApiError 404."""
     if parts == ["api"]:
         address = {"clientCIDR": "0.0.0.0/0", "serverAddress": host}
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [address]}
     if parts == ["apis"]:
-        groups = [_group(g, v) for g, v in sorted(resources.groups().items()) if g]
+        groups = [_group(g, v) for g, v in sorted(_groups(resources, behind).items()) if g]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-    if parts[0] == "apis" and len(parts) == 2 and (versions := resources.groups().get(parts[1])):
+    if parts[0] == "apis" and len(parts) == 2 and (versions := _groups(resources, behind).get(parts[1])):
         return {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], versions)}
     if parts[0] == "apis" and len(parts) == 3:
         return _resource_list(resources, parts[1], parts[2])
     if parts == ["api", "v1"]:
         return _resource_list(resources, "", "v1")
     raise ApiError.no_such_path()
+
+
+def _groups(resources: Resources, behind: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found = resources.groups()
+    for group, version in behind:
+        found[group] = sorted({*found.get(group, ()), version}, key=version_rank)
+    return found
 
 
 def _group(group: str, versions: list[str]) -> Object:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from smi_conformance.lab.api.errors import ApiError, Object
+from smi_conformance.lab.api.rbac import Attributes, Authorizer
 from smi_conformance.lab.api.store import now
-from smi_conformance.lab.api.tokens import DEFAULT_AUDIENCE, DEFAULT_LIFETIME, Authenticator, TokenIssuer
+from smi_conformance.lab.api.tokens import DEFAULT_AUDIENCE, DEFAULT_LIFETIME, Authenticator, Identity, TokenIssuer
 
 _SHORTEST = 600
-NO_AUTHORIZATION = "every authenticated request is allowed: this API server does not enforce RBAC"
 
 
 def token_review(review: Object, authenticator: Authenticator) -> Object:
@@ -27,8 +27,29 @@ def token_review(review: Object, authenticator: Authenticator) -> Object:
     return {**review, "status": status}
 
 
-def access_review(review: Object) -> Object:
-    return {**review, "status": {"allowed": True, "reason": NO_AUTHORIZATION}}
+def access_review(review: Object, user: Identity, authorizer: Authorizer) -> Object:
+    """Whether somebody may do something; `user` is who asks, and is asked about where nobody is named.
+
+    Raises ApiError 422 when neither or both kinds of attributes are given.
+    """
+    spec = review.get("spec") or {}
+    if bool(spec.get("resourceAttributes")) == bool(spec.get("nonResourceAttributes")):
+        problem = "Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        cause = ("FieldValueInvalid", "spec.resourceAttributes", problem)
+        raise ApiError.invalid(review["kind"], "authorization.k8s.io", "", [cause])
+    named = review["kind"] != "SelfSubjectAccessReview"
+    asked = Identity(spec.get("user") or "", groups=tuple(spec.get("groups") or ())) if named else user
+    found = authorizer.decide(asked, _wanted(spec))
+    reason = {"reason": found.reason} if found.reason else {}
+    return {**review, "status": {"allowed": found.allowed, **reason}}
+
+
+def _wanted(spec: Object) -> Attributes:
+    if about := spec.get("resourceAttributes"):
+        fields = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
+        return Attributes(**{field: about.get(field) or "" for field in fields})
+    about = spec["nonResourceAttributes"]
+    return Attributes(about.get("verb") or "", path=about.get("path") or "")
 
 
 def token_request(request: Object, namespace: str, account: str, tokens: TokenIssuer) -> Object:

@@ -11,11 +11,14 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from smi_conformance.lab.api.aggregation import Aggregator
+from smi_conformance.lab.api.availability import Availability
 from smi_conformance.lab.api.bootstrap import bootstrap
 from smi_conformance.lab.api.discovery import OPEN_PATHS, VERSION, describe
 from smi_conformance.lab.api.errors import ApiError, Object
 from smi_conformance.lab.api.pki import Pki
 from smi_conformance.lab.api.ports import NodeAccess
+from smi_conformance.lab.api.rbac import Authorizer, attributes_of
 from smi_conformance.lab.api.registry import Registry
 from smi_conformance.lab.api.requests import Path, group_version, is_true, resource_path
 from smi_conformance.lab.api.store import Store
@@ -46,6 +49,9 @@ class ApiServer:
         tokens = TokenIssuer(store, pki)
         self._authenticator = Authenticator(tokens, admin_token)
         self._verbs = Verbs(self._registry, tokens, self._authenticator)
+        self._authorizer = Authorizer(store)
+        self._aggregator = Aggregator(store, pki)
+        self._availability = Availability(store, self._registry, self._aggregator.behind)
         self._streams = PodStreams(store, node)
         bootstrap(store, pki)
 
@@ -61,11 +67,14 @@ class ApiServer:
         runner = web.ServerRunner(server, shutdown_timeout=0)
         context = self._pki.server_context()
         await runner.setup()
+        checks = asyncio.create_task(self._availability.run())
         try:
             for listening in sockets:
                 await web.SockSite(runner, listening, ssl_context=context).start()
             await asyncio.get_running_loop().create_future()
         finally:
+            checks.cancel()
+            await self._aggregator.close()
             # Watches never end by themselves, and a client may never answer the end of TLS.
             for connection in server.connections:
                 if connection.transport is not None:
@@ -91,13 +100,16 @@ class ApiServer:
         if parts and parts[0] in OPEN_PATHS:
             return _json(200, VERSION) if parts == ["version"] else web.Response(text="ok")
         user = self._identify(request)
+        self._authorizer.demand(user, attributes_of(request.method, parts, request.query))
+        if (behind := self._aggregator.serves(parts)) is not None:
+            return await self._aggregator.answer(request, behind, user)
         if parts[:1] == ["openapi"]:
             return _openapi(parts, request.headers.get("Accept", ""))
         if not parts:
             return _json(200, {"paths": ["/api", "/apis", "/healthz", "/version"]})
         depth = 2 if parts[0] == "api" else 3
         if len(parts) <= depth:
-            return _json(200, describe(self._store.resources, parts, request.host))
+            return _json(200, describe(self._store.resources, parts, request.host, self._aggregator.versions()))
         group, version, rest = group_version(parts)
         return await self._on_resource(request, resource_path(self._store.resources, group, version, rest), user)
 

@@ -9,6 +9,7 @@ from typing import Any
 from smi_conformance.lab.api.errors import ApiError, Object
 from smi_conformance.lab.api.lists import object_list, page, table, wants_table
 from smi_conformance.lab.api.patch import patcher
+from smi_conformance.lab.api.rbac import Authorizer
 from smi_conformance.lab.api.registry import Registry, Target
 from smi_conformance.lab.api.requests import Path, is_true, parse_body, whole
 from smi_conformance.lab.api.reviews import access_review, token_request, token_review
@@ -119,7 +120,7 @@ class Verbs:
         if row.group == "authentication.k8s.io":
             return 201, token_review(obj, self._authenticator)
         if row.group == "authorization.k8s.io":
-            return 201, access_review(obj)
+            return 201, access_review({"kind": row.kind, **obj}, call.user, Authorizer(self._registry.store))
         if row.namespaced and not call.path.namespace:
             raise ApiError.method_not_allowed()
         created = await self._registry.create(row, obj, call.path.namespace, call.user, dry_run=call.dry_run)
