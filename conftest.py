@@ -13,6 +13,8 @@ pytest_plugins = [
     "fixtures.readings",
     "fixtures.rights",
     "fixtures.split",
+    "fixtures.metrics_api",
     "fixtures.metrics",
+    "fixtures.split_metrics",
     "fixtures.aftermath",
 ]

@@ -92,7 +92,7 @@ class Cluster(Protocol):
     def api(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> Answer:
         """One request to the API server as it stands; `path` may carry a query, `body` is JSON data.
 
-        A refusal is an answer like any other, also a 5xx that a webhook of the mesh causes. A watch has to end by
+        A refusal is an answer like any other, also a 5xx that a webhook or an APIService of the mesh causes. A watch has to end by
         itself (timeoutSeconds).
         """
 
