@@ -15,6 +15,8 @@ pytest_plugins = [
     "fixtures.split",
     "fixtures.metrics_api",
     "fixtures.metrics",
+    "fixtures.outsider",
+    "fixtures.readers",
     "fixtures.split_metrics",
     "fixtures.aftermath",
 ]
