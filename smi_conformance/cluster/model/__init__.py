@@ -52,6 +52,7 @@ SERVED      (object) -> object. An SMI object as it is read by the suite (not by
 CONVERSION  (converted, original) -> object. An SMI object on its way to another version, when it is read there.
             `kind` and `versions` (those it is converted to) limit it.
 API         (inner, call) -> (status, body). Any request to the API server; `call` has method, path, query, body.
+NOTED       (kept, request, server, context) -> bool. Whether a request is counted; `server` is the name of the pod.
 ASKED       (ask, context) -> Ask. A request to the metrics API as it is taken; `context` is a metrics.Context.
 COUNTED     (flows, ask, context) -> Flows. The counts that an answer of the metrics API is made from.
 LISTED      (items, ask, context) -> items. The items of a list of metrics; a single object is a list of one.

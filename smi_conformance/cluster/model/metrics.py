@@ -10,7 +10,7 @@ from smi_conformance.cluster.model.apiserver import ApiCall, ApiServer
 from smi_conformance.cluster.model.clock import VirtualClock
 from smi_conformance.cluster.model.members import Members
 from smi_conformance.cluster.model.mesh import Mesh
-from smi_conformance.cluster.model.switchboard import ANSWERED, ASKED, COUNTED, DIRECT, LISTED, Switches
+from smi_conformance.cluster.model.switchboard import ANSWERED, ASKED, COUNTED, DIRECT, LISTED, NOTED, Switches
 from smi_conformance.cluster.model.traffic import EPOCH, TOOK, Answer
 from smi_conformance.judge.observation import Step
 from smi_conformance.lab.api.errors import ApiError
@@ -164,6 +164,8 @@ class Metrics:
             return
         if now - self._forgotten > 4 * self.span.window:
             self._forget(now)
+        if not self.switches.value(NOTED, True, request, answer.server or "", Context(self, now)):
+            return
         world = self.mesh.world(now)
         for flow in self.members.flows(world, request, answer):
             bucket = latency.bucket((TOOK + answer.delay) * 1_000_000)

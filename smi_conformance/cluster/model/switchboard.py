@@ -13,10 +13,10 @@ MANIFEST, WORLD, VIEW, PAST = "manifest", "world", "view", "past"
 ADMISSION, CHOICES, ENDPOINTS, PROXY, LOOKUP = "admission", "choices", "endpoints", "proxy", "lookup"
 CRD, STORED, SERVED, CONVERSION = "crd", "stored", "served", "conversion"
 API, EVENTS = "api", "events"
-ASKED, COUNTED, LISTED, ANSWERED, DIRECT = "asked", "counted", "listed", "answered", "direct"
+NOTED, ASKED, COUNTED, LISTED, ANSWERED, DIRECT = "noted", "asked", "counted", "listed", "answered", "direct"
 HOOKS = (
     *(MANIFEST, WORLD, VIEW, PAST, ADMISSION, CHOICES, ENDPOINTS, PROXY, LOOKUP),
-    *(CRD, STORED, SERVED, CONVERSION, API, EVENTS, ASKED, COUNTED, LISTED, ANSWERED, DIRECT),
+    *(CRD, STORED, SERVED, CONVERSION, API, EVENTS, NOTED, ASKED, COUNTED, LISTED, ANSWERED, DIRECT),
 )
 
 Hook = Callable[..., Any]
