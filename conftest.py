@@ -13,6 +13,10 @@ pytest_plugins = [
     "fixtures.readings",
     "fixtures.rights",
     "fixtures.split",
+    "fixtures.metrics_api",
     "fixtures.metrics",
+    "fixtures.outsider",
+    "fixtures.readers",
+    "fixtures.split_metrics",
     "fixtures.aftermath",
 ]

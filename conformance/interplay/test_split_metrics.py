@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from fixtures.cast import Actors
-from fixtures.metrics import SplitMetrics
+from fixtures.split_metrics import SplitMetrics
 from fixtures.readings import Readings
 from fixtures.split import Splitter
 from smi_conformance.plugin import requirement
-
-NO_PODS = "metrics of pods have no scenario in this version"
 
 
 @requirement("TM-080")
@@ -23,19 +21,21 @@ def test_one_item_per_backend(split_metrics: SplitMetrics, split: Splitter, clie
     split_metrics.lists(root.listing(v1=90), "v1")
 
 
-@requirement("TM-081", omits={"pods of the second backend show both": NO_PODS})
+@requirement("TM-081")
 def test_numbers_are_those_of_the_root(split_metrics: SplitMetrics, split: Splitter, clients: Actors) -> None:
     """The numbers of a split cover the requests sent to its root service only, each for the backend that got it."""
     root, sent, direct = split.across((80, 20)), split_metrics.sender(clients.a), split_metrics.sender(clients.a)
-    sent.converges_on(root)
+    sent.finds(root)
     sent.sends(root, 400)
     direct.sends(root.at("v2"), 400)
     split_metrics.counts(root, sent)
+    split_metrics.pods_count(root, "v2", sent, direct)
 
-    root = root.reweighted((0, 100))
-    sent.converges_on(root)
-    sent.sends(root.failing(503), 100)
-    split_metrics.counts(root, sent)
+    root = split.across((0, 100))
+    failing = split_metrics.sender(clients.a)
+    failing.finds(root)
+    failing.sends(root.failing(503), 100)
+    split_metrics.counts(root, failing)
 
 
 @requirement("TM-082")

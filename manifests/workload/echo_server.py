@@ -37,6 +37,7 @@ CAPACITY = 200_000
 STALLED = 60.0  # seconds that a message may take to arrive
 IDLE = 4000.0  # longer than the hour after which proxies give up idle connections, so that they do so first
 UNSENT_LIMIT = 1 << 20
+LONGEST_DELAY = 10.0
 POD = socket.gethostname()
 
 Arrival = list[Any]  # [seq, id, protocol, port, method, path, peer]
@@ -107,12 +108,16 @@ class HttpConnection(Connection):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.head: Head | None = None
+        self._waiting = False
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         self.expect(STALLED)
+        self._read_on()
+
+    def _read_on(self) -> None:
         try:
-            while self.buffer and self._message() and not self.transport.is_closing():
+            while self.buffer and not self._waiting and self._message() and not self.transport.is_closing():
                 self.expect(IDLE)
         except WireError as error:
             self._respond("400 Bad Request", {"error": str(error)}, close=True)
@@ -127,8 +132,19 @@ class HttpConnection(Connection):
         if not self.body.feed(self.buffer):
             return False
         head, self.head = self.head, None
-        self._echo(head)
+        if delay := asked_delay(head):
+            self._waiting = True
+            asyncio.get_running_loop().call_later(delay, self._echo_late, head)
+        else:
+            self._echo(head)
         return True
+
+    def _echo_late(self, head: Head) -> None:
+        """Answer after the delay that was asked for, and only then read what came behind the request."""
+        self._waiting = False
+        if not self.transport.is_closing():
+            self._echo(head)
+            self._read_on()
 
     def _arrived(self, head: Head) -> None:
         self.arrivals.add(head.get("x-smi-id"), self.protocol, self.port, self.peer, head)
@@ -156,6 +172,16 @@ def asked_status(head: Head) -> int:
     """The status that a request asks for, 200 unless it does: 200 to 599."""
     asked = head.get("x-smi-answer")
     return int(asked) if asked.isascii() and asked.isdigit() and 200 <= int(asked) < 600 else 200
+
+
+def asked_delay(head: Head) -> float:
+    """Seconds that a request asks its answer to be held back: `MILLISECONDS`, or `MILLISECONDS@POD` for one pod only.
+
+    At most ten seconds; over HTTP/1.1 only.
+    """
+    asked, _, pod = head.get("x-smi-delay").partition("@")
+    wanted = asked.isascii() and asked.isdigit() and len(asked) < 6 and pod in ("", POD)
+    return min(int(asked) / 1000, LONGEST_DELAY) if wanted else 0.0
 
 
 def echo_of(head: Head, port: int, body: str | None) -> dict[str, Any]:

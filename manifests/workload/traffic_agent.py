@@ -23,6 +23,7 @@ from http2_client import Http2Channel
 from http2_library import NoLibrary
 from requests_on_wire import Attempt, Channel, LocalError, TcpChannel
 from time_limit import Within
+from tls_client import TlsChannel
 from udp_client import UdpChannel
 from wire_format import WireError, frame, read_frame, receive_frame, refusal
 
@@ -33,6 +34,7 @@ STEPS, STREAMS, POOLED = 1000, 16, 256
 Channels = dict[Any, Channel]
 CHANNELS: dict[str, type[Channel]] = {
     "http": TcpChannel,
+    "https": TlsChannel,
     "http2": Http2Channel,
     "grpc": Http2Channel,
     "tcp": TcpChannel,

@@ -89,11 +89,21 @@ class Cluster(Protocol):
     def get(self, ref: Ref) -> Manifest | None:
         """The object as it is served, or None."""
 
-    def api(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> Answer:
+    def api(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = "application/json",
+        account: tuple[str, str] | None = None,
+    ) -> Answer:
         """One request to the API server as it stands; `path` may carry a query, `body` is JSON data.
 
-        A refusal is an answer like any other, also a 5xx that a webhook of the mesh causes. A watch has to end by
-        itself (timeoutSeconds).
+        It is made with the rights of the suite, or by a ServiceAccount: its name and namespace.
+
+        A refusal is an answer like any other, also a 5xx that a webhook or an APIService of the mesh causes. A watch
+        has to end by itself (timeoutSeconds).
         """
 
     def pods(self, namespace: str, selector: Mapping[str, str]) -> list[Pod]:

@@ -134,6 +134,11 @@ class Profile(Part):
     address: Host = Field(default="{svc}", description="how a client names a Service of its own namespace")
     address_elsewhere: Host = Field(default="{svc}.{ns}", description="how it names one of another namespace")
     trust_domain: str = Field(default="cluster.local", description="of the SPIFFE ids TRUST_DOMAIN/ns/NS/sa/NAME")
+    latency_resolution: float = Field(
+        default=2.5,
+        ge=1,
+        description="factor between the ends of the widest bucket in which latencies are kept; 1 is exact",
+    )
     deadlines: dict[str, float] = {}
     namespaces: list[str] = Field(default=[], description="where the mesh itself runs; dumped when a scenario fails")
     deployments: list[str] = Field(default=[], description="NAMESPACE/NAME that must be available before a run")

@@ -52,7 +52,12 @@ SERVED      (object) -> object. An SMI object as it is read by the suite (not by
 CONVERSION  (converted, original) -> object. An SMI object on its way to another version, when it is read there.
             `kind` and `versions` (those it is converted to) limit it.
 API         (inner, call) -> (status, body). Any request to the API server; `call` has method, path, query, body.
-METRICS     (items, tally, split) -> items. What the metrics API tells of one split (see metrics.Tally).
+NOTED       (kept, request, server, context) -> bool. Whether a request is counted; `server` is the name of the pod.
+ASKED       (ask, context) -> Ask. A request to the metrics API as it is taken; `context` is a metrics.Context.
+COUNTED     (flows, ask, context) -> Flows. The counts that an answer of the metrics API is made from.
+LISTED      (items, ask, context) -> items. The items of a list of metrics; a single object is a list of one.
+ANSWERED    (answer, ask, context) -> (status, body). What the metrics API answers in the end.
+DIRECT      (answer, step) -> Answer. A request to the metrics server that does not come from the API server.
 EVENTS      (notices) -> notices. What the mesh tells about objects that make no sense (see notices.Notice).
 
 Every fault of the register for a requirement that has a scenario is a switch here, or stands in UNOBSERVABLE of

@@ -18,10 +18,11 @@ from smi_conformance.lab.api.controllers import Controllers
 from smi_conformance.lab.api.discovery import OPEN_PATHS, VERSION, describe
 from smi_conformance.lab.api.errors import ApiError, Object
 from smi_conformance.lab.api.pki import Pki
+from smi_conformance.lab.api.rbac import Authorizer, attributes_of
 from smi_conformance.lab.api.registry import Registry
 from smi_conformance.lab.api.requests import group_version, is_true, resource_path
 from smi_conformance.lab.api.store import Event, Store, copy_json
-from smi_conformance.lab.api.tokens import ADMIN, Authenticator, TokenIssuer
+from smi_conformance.lab.api.tokens import ADMIN, Authenticator, Identity, TokenIssuer
 from smi_conformance.lab.api.verbs import Call, Verbs
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ NODE = {
     "kind": "Node",
     "metadata": {"name": "lab-node"},
 }
+IDLE_NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "idle-node"}}
 NODE_STATUS = {
     "conditions": [{"type": "Ready", "status": "True"}],
     "nodeInfo": dict.fromkeys(NODE_INFO, "model"),
@@ -54,6 +56,13 @@ class ApiCall:
     body: Any = None
     content_type: str = "application/json"
     accept: str = "application/json"
+    account: tuple[str, str] | None = None
+    """Name and namespace of the ServiceAccount that asks; None: somebody who may do everything."""
+
+    @property
+    def parts(self) -> list[str]:
+        """The path, word by word."""
+        return [unquote(part) for part in self.path.split("/") if part]
 
 
 class ApiServer:
@@ -70,6 +79,7 @@ class ApiServer:
         self._node = Node(self.store, sidecar)
         self._registry = Registry(self.store)
         self._registry.converter = ModelConverter(self.store, self._registry.webhooks, switches)
+        self._authorizer = Authorizer(self.store)
         tokens = TokenIssuer(self.store, pki)
         self._verbs = Verbs(self._registry, tokens, Authenticator(tokens, "not used"))
         self._answer = switches.around(API, self._served)
@@ -82,6 +92,7 @@ class ApiServer:
         bootstrap(self.store, pki)
         if self.store.find("nodes", "lab-node") is None:
             self.store.create("nodes", NODE)
+        self.store.create("nodes", IDLE_NODE)
         self.store.merge("nodes", "lab-node", {"status": NODE_STATUS}, subresource="status")
         self._controllers = asyncio.ensure_future(Controllers(self.store).run())
         await self._settle()
@@ -124,7 +135,12 @@ class ApiServer:
         return answer
 
     async def _respond(self, call: ApiCall) -> Answer:
-        parts = [unquote(part) for part in call.path.split("/") if part]
+        parts = call.parts
+        if call.account:
+            name, place = call.account
+            groups = ("system:serviceaccounts", f"system:serviceaccounts:{place}", "system:authenticated")
+            who = Identity(f"system:serviceaccount:{place}:{name}", groups=groups)
+            self._authorizer.demand(who, attributes_of(call.method, parts, call.query))
         if parts and parts[0] in OPEN_PATHS:
             return 200, VERSION if parts == ["version"] else "ok"
         if len(parts) > 1 and parts[0] == "apis" and parts[1] in self._extensions:

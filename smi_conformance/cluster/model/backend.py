@@ -16,7 +16,7 @@ from smi_conformance.cluster.model.clock import VirtualClock
 from smi_conformance.cluster.model.cluster import ModelCluster
 from smi_conformance.cluster.model.late import Late
 from smi_conformance.cluster.model.mesh import Mesh
-from smi_conformance.cluster.model.metrics import GROUP, Metrics
+from smi_conformance.cluster.model.metrics import Metrics
 from smi_conformance.cluster.model.switchboard import Switches
 from smi_conformance.cluster.model.traffic import Traffic
 from smi_conformance.meshes.profile import Onboarding
@@ -48,9 +48,14 @@ class ModelBackend(Backend):
         late = Late(delay, seed) if delay else None
         self.mesh = Mesh(self.server, switches, onboarding.sidecar or "", posture, late=late, suffix=suffix)
         self.traffic = Traffic(self.mesh, seed)
-        metrics = Metrics(self.mesh, self.clock)
-        self.traffic.told = metrics.note
-        self.server.extend(GROUP, metrics.answer)
+        if onboarding.sidecar:
+            self._measure(delay)
+
+    def _measure(self, delay: float) -> None:
+        """The mesh has a metrics server."""
+        metrics = Metrics(self.mesh, self.clock, delay)
+        self.traffic.told, self.traffic.behind_tls = metrics.note, metrics.direct
+        metrics.register()
 
     def turn(self, posture: str) -> None:
         self.mesh.turn(posture)

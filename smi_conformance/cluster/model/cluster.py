@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from smi_conformance.cluster.accounts import Account
 from smi_conformance.cluster.journal import Journal
 from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.model.apiserver import ApiServer, parsed
@@ -66,8 +67,8 @@ class ModelCluster(KubeCluster):
         assert isinstance(answer.body, dict)
         return answer.body
 
-    def _request(self, method: str, path: str, body: object, content_type: str) -> Answer:
-        return self._call(method, path, body, content_type)
+    def _request(self, method: str, path: str, body: object, content_type: str, account: Account | None) -> Answer:
+        return self._call(method, path, body, content_type, account)
 
     def _pods(self, namespace: str, labels: str) -> list[dict[str, Any]]:
         wanted = dict(pair.split("=", 1) for pair in labels.split(",") if pair)
@@ -86,12 +87,20 @@ class ModelCluster(KubeCluster):
         collection = f"{root}{space}/{row.plural}"
         return collection, f"{collection}/{ref.name}"
 
-    def _call(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Answer:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        content_type: str = "application/json",
+        account: Account | None = None,
+    ) -> Answer:
         self._pump()
         self._time.sleep(BRIEFLY)
         if "/events" in path:  # nobody reads them otherwise
             self._traffic.mesh.tell(self._time.now())
-        status, answer = self._server.call(parsed(method, path, body, {"content-type": content_type}))
+        call = parsed(method, path, body, {"content-type": content_type})
+        status, answer = self._server.call(call if account is None else replace(call, account=account))
         if method != "GET":
             self._traffic.mesh.notice(self._time.now())
         return Answer(status, answer)

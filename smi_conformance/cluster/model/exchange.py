@@ -15,7 +15,7 @@ from smi_conformance.model.world import World
 if TYPE_CHECKING:
     from smi_conformance.cluster.model.traffic import Traffic
 
-ASKED_STATUS = "x-smi-answer"
+ASKED_STATUS, ASKED_DELAY = "x-smi-answer", "x-smi-delay"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Answer:
     status: int | None = None
     server: str | None = None
     port: int | None = None
+    delay: float = 0.0
+    """Seconds for which the server held it back."""
 
 
 UNREACHABLE, REFUSED, TIMEOUT = Answer("unreachable"), Answer("refused"), Answer("timeout")
@@ -101,7 +103,10 @@ class Exchange:
         altered = sent is not self.request and _echo(sent) != _echo(self.request)
         status = _status(sent) if sent.protocol == "http" else None
         exact = not altered and status in (None, 200) and _shows(sent, self.step.due)
-        return True, Answer("answer" if exact else "altered", status, endpoint.pod.key.name, endpoint.port)
+        delay = _delay(sent, endpoint.pod.key.name) if sent.http == "HTTP/1.1" else 0.0
+        if delay > self.step.timeout:
+            return True, TIMEOUT
+        return True, Answer("answer" if exact else "altered", status, endpoint.pod.key.name, endpoint.port, delay)
 
     def greet(self, endpoint: Endpoint) -> Answer:
         """The connection is made, so that a server that speaks first is heard; then it is cut."""
@@ -143,6 +148,13 @@ def _echo(request: Request) -> tuple[object, ...]:
 def _status(request: Request) -> int:
     """The status that the request asks the server for, 200 unless it does."""
     return next((int(value) for name, value in request.headers if name.lower() == ASKED_STATUS), 200)
+
+
+def _delay(request: Request, pod: str) -> float:
+    """Seconds for which a request asks a pod to hold its answer back: `MILLISECONDS`, or `MILLISECONDS@POD`."""
+    asked = next((value for name, value in request.headers if name.lower() == ASKED_DELAY), "")
+    milliseconds, _, at = asked.partition("@")
+    return int(milliseconds) / 1000 if milliseconds and at in ("", pod) else 0.0
 
 
 def _shows(request: Request, due: Sequence[tuple[str, str]]) -> bool:

@@ -1,123 +1,214 @@
-"""The model's metrics API (metrics.smi-spec.io/v1alpha1): what splits did to the requests on their roots."""
+"""The model's metrics server (metrics.smi-spec.io/v1alpha1): it hears of every request, and tells what it counted."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from smi_conformance.cluster.model.apiserver import ApiCall
+from smi_conformance.cluster.model.apiserver import ApiCall, ApiServer
 from smi_conformance.cluster.model.clock import VirtualClock
+from smi_conformance.cluster.model.members import Members
 from smi_conformance.cluster.model.mesh import Mesh
-from smi_conformance.cluster.model.switchboard import METRICS
-from smi_conformance.cluster.model.traffic import EPOCH, Answer
+from smi_conformance.cluster.model.switchboard import ANSWERED, ASKED, COUNTED, DIRECT, LISTED, NOTED, Switches
+from smi_conformance.cluster.model.traffic import EPOCH, TOOK, Answer
+from smi_conformance.judge.observation import Step
 from smi_conformance.lab.api.errors import ApiError
-from smi_conformance.model.objects import Split
+from smi_conformance.model.metrics import answers, latency
+from smi_conformance.model.metrics.answers import Ask, NotServed, SplitInForce
+from smi_conformance.model.metrics.items import Json, Reading
+from smi_conformance.model.metrics.kinds import GROUP, KINDS, SPLITS, VERSION
+from smi_conformance.model.metrics.traffic import Flow, Flows, Ref, Tally, Window, succeeded
 from smi_conformance.model.oracle import Request, weight_of
-from smi_conformance.model.world import Key, Placed, Pod, World
+from smi_conformance.model.world import World
 
-Item = dict[str, Any]
-GROUP, VERSION, PLURAL = "metrics.smi-spec.io", "v1alpha1", "trafficsplits"
-API_VERSION = f"{GROUP}/{VERSION}"
-WINDOW = 30.0  # seconds
-REFERENCES = {"kind": "TrafficSplit", "apiVersion": API_VERSION}
+NAME, NAMESPACE = "model-metrics", "kube-system"
+STORED = {"apps/v1": "apps", "batch/v1": "batch"}
+UNAUTHORIZED = Answer("status", 401)
+API_SERVICES = "apiservices.apiregistration.k8s.io"
 
 
-@dataclass
-class Tally:
-    """Answers per backend of one split, by success, of what came through its root and of direct calls; and per pod."""
+@dataclass(frozen=True)
+class Span:
+    """How far the numbers go back, and how fine: seconds. A mesh that scrapes has slices as long as its interval."""
 
-    through: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
-    direct: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
-    pods: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
+    window: float = 30.0
+    scrape: float = 1.0
+
+
+SPAN = Span()
 
 
 class Note(NamedTuple):
-    """One HTTP request of a client in the mesh."""
+    """One request that ended."""
 
     now: float
-    service: Key
-    pod: str
+    flow: Flow
     success: bool
+    bucket: int
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a fault may want to know: the server, and the time of the question."""
+
+    metrics: Metrics
+    now: float
+
+    @property
+    def world(self) -> World:
+        """As the mesh knows it."""
+        return self.metrics.mesh.world(self.now)
+
+    @property
+    def inventory(self) -> Inventory:
+        """What exists."""
+        return Inventory(self.metrics.server, self.world)
+
+    def flows(self, window: float) -> Flows:
+        """What was counted in so many seconds."""
+        return self.metrics.counted(self.now, window)
+
+    def reading(self, flows: Flows) -> Reading:
+        """Numbers as of now."""
+        return self.metrics.reading(self.now, flows)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The objects of the API server, and the splits that the mesh knows."""
+
+    server: ApiServer
+    world: World
+
+    def objects(self, plural: str) -> Mapping[Ref, Mapping[str, str]]:
+        """The labels of all objects of a kind; none where the API server does not know the kind."""
+        if plural == SPLITS:
+            return {split.ref: {} for split in self.splits()}
+        group = STORED.get(KINDS[plural].api_version, "")
+        resource = f"{plural}.{group}" if group else plural
+        if resource not in self.server.store.all_resources():
+            return {}
+        metas = [found["metadata"] for found in self.server.store.walk(resource)]
+        return {Ref(plural, m.get("namespace", ""), m["name"]): m.get("labels") or {} for m in metas}
+
+    def splits(self) -> Iterable[SplitInForce]:
+        """All TrafficSplits."""
+        for split in self.world.splits:
+            backends = tuple((backend.service, int(weight_of(backend))) for backend in split.thing.backends)
+            yield SplitInForce(Ref(SPLITS, *split.key), split.thing.service, backends)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The faults that are on, as `answers.answer` asks them."""
+
+    switches: Switches
+    context: Context
+
+    def asked(self, ask: Ask) -> Ask:
+        """The request as it is taken."""
+        return self.switches.value(ASKED, ask, self.context)
+
+    def counted(self, flows: Flows, ask: Ask) -> Flows:
+        """The counts that the answer is made from."""
+        return self.switches.value(COUNTED, flows, ask, self.context)
+
+    def listed(self, items: list[Json], ask: Ask) -> list[Json]:
+        """The items of a list; a single object is a list of one."""
+        return self.switches.value(LISTED, items, ask, self.context)
+
+    def answered(self, answer: tuple[int, Any], ask: Ask) -> tuple[int, Any]:
+        """The HTTP code and the body."""
+        return self.switches.value(ANSWERED, answer, ask, self.context)
+
+
+@dataclass
 class Metrics:
-    """Takes note of requests, and answers for the last half minute of virtual time."""
+    """Takes note of requests, and answers for the last while of virtual time. `late`: seconds until it knows."""
 
-    def __init__(self, mesh: Mesh, clock: VirtualClock) -> None:
-        self._mesh, self._clock = mesh, clock
-        self._notes: list[Note] = []
+    mesh: Mesh
+    clock: VirtualClock
+    late: float = 0.0
+    span: Span = field(default_factory=lambda: SPAN)
+    notes: list[Note] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.members = Members(self.mesh.server.store)
+        self._forgotten = 0.0
+        self._read: tuple[tuple[float, ...], Flows] = ((), {})
+
+    @property
+    def server(self) -> ApiServer:
+        return self.mesh.server
+
+    @property
+    def switches(self) -> Switches:
+        return self.mesh.switches
+
+    def register(self) -> None:
+        """The APIService, as a mesh would bring it."""
+        service = {"namespace": NAMESPACE, "name": NAME, "port": 443}
+        spec = {"group": GROUP, "version": VERSION, "service": service, "groupPriorityMinimum": 100}
+        meta, api = {"name": f"{VERSION}.{GROUP}"}, {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService"}
+        self.server.store.create(API_SERVICES, {**api, "metadata": meta, "spec": {**spec, "versionPriority": 10}})
+        condition = {"type": "Available", "status": "True", "reason": "Passed", "message": "all checks passed"}
+        self.server.store.merge(
+            API_SERVICES, meta["name"], {"status": {"conditions": [condition]}}, subresource="status"
+        )  # fmt: skip
+        self.server.extend(GROUP, self.answer)
 
     def note(self, request: Request, answer: Answer, now: float) -> None:
-        """A request has been answered. What no server has seen is not counted."""
-        if request.protocol != "http" or request.service is None or not request.client.meshed or not answer.server:
+        """A request has been answered, or not. HTTP on Services is counted; both proxies see the same."""
+        if request.protocol != "http" or request.service is None:
             return
-        self._notes.append(Note(now, request.service.key, answer.server, (answer.status or 500) < 500))
-        if len(self._notes) > 1 << 17:
-            del self._notes[: 1 << 16]
+        if now - self._forgotten > 4 * self.span.window:
+            self._forget(now)
+        if not self.switches.value(NOTED, True, request, answer.server or "", Context(self, now)):
+            return
+        world = self.mesh.world(now)
+        for flow in self.members.flows(world, request, answer):
+            bucket = latency.bucket((TOOK + answer.delay) * 1_000_000)
+            self.notes.append(Note(now, flow, succeeded(answer.status or 0), bucket))
+
+    def _forget(self, now: float) -> None:
+        """Only a fault may want to know what is older than a few windows."""
+        if not self.switches.any(COUNTED, LISTED):
+            self.notes = [note for note in self.notes if note.now >= now - 2 * self.span.window - self.late]
+        self._forgotten = now
+
+    def counted(self, now: float, window: float) -> Flows:
+        """What was counted in the window that ends at the last scrape."""
+        kept = Window(window, slice_seconds=self.span.scrape)
+        end = kept.end(now - self.late)
+        key = (end, window, len(self.notes), self._forgotten)
+        if self._read[0] == key:
+            return self._read[1]
+        for note in self.notes:
+            if end - window - self.span.scrape <= note.now < end:
+                tally = Tally()
+                tally.note(success=note.success, bucket=note.bucket)
+                kept.add(note.now, note.flow, tally)
+        self._read = key, kept.read(now - self.late)
+        return self._read[1]
+
+    def reading(self, now: float, flows: Flows) -> Reading:
+        """Numbers with the time that they are of."""
+        end = Window(self.span.window, slice_seconds=self.span.scrape).end(now - self.late)
+        return Reading(flows, EPOCH + end, self.span.window)
 
     def answer(self, call: ApiCall) -> tuple[int, Any]:
-        """A request to the API. Raises ApiError for what it does not serve."""
-        parts = call.path.strip("/").split("/")[2:]
-        if parts == [VERSION]:
-            rows = [{"name": PLURAL, "namespaced": True, "kind": "TrafficMetrics", "verbs": ["get", "list"]}]
-            return 200, {"kind": "APIResourceList", "groupVersion": API_VERSION, "resources": rows}
-        if call.method != "GET" or len(parts) not in (4, 5) or parts[1] != "namespaces" or parts[3] != PLURAL:
-            raise ApiError.not_found(GROUP, call.path)
-        return 200, self._list(parts[2], *parts[4:])
+        """A request to the API. Raises ApiError for another verb."""
+        if call.method != "GET":
+            raise ApiError.method_not_allowed()
+        context = Context(self, self.clock.now())
+        try:
+            ask = answers.parse_path(call.path, call.query.get("labelSelector", ""))
+        except NotServed as error:
+            return error.code, error.status
+        reading = context.reading(self.counted(context.now, self.span.window))
+        return answers.answer(ask, context.inventory, reading, Changed(self.switches, context))
 
-    def _list(self, namespace: str, name: str | None = None) -> dict[str, Any]:
-        world = self._mesh.world(self._clock.now())
-        splits = [s for s in world.splits if s.key.namespace == namespace and name in (None, s.key.name)]
-        if name and not splits:
-            raise ApiError.not_found(f"{PLURAL}.{GROUP}", name)
-        items = [item for split in splits for item in self._items(world, split)]
-        resource = {**REFERENCES, "namespace": namespace, **({"name": name} if name else {})}
-        return {"kind": "TrafficMetricsList", "apiVersion": API_VERSION, "resource": resource, "items": items}
-
-    def _items(self, world: World, split: Placed[Split]) -> list[Item]:
-        tally = self.tally(world, split)
-        items = [self.item(split, b.service, int(weight_of(b)), tally.through[b.service]) for b in split.thing.backends]
-        changed: list[Item] = self._mesh.switches.value(METRICS, items, tally, split)
-        return changed
-
-    def item(self, split: Placed[Split], backend: str, weight: int, counts: Counter[bool]) -> Item:
-        """The TrafficMetrics of one backend."""
-        now = datetime.fromtimestamp(EPOCH + self._clock.now(), UTC)
-        return {
-            "kind": "TrafficMetrics",
-            "apiVersion": API_VERSION,
-            "metadata": {"name": split.key.name, "namespace": split.key.namespace},
-            "resource": {"kind": "TrafficSplit", "name": split.key.name, "namespace": split.key.namespace},
-            "edge": {"direction": "from", "side": "client", "resource": None},
-            "backend": {"apex": split.thing.service, "name": backend, "weight": weight},
-            "timestamp": now.isoformat().replace("+00:00", "Z"),
-            "window": f"{WINDOW:g}s",
-            "metrics": [
-                *({"name": f"p{p}_response_latency", "unit": "seconds", "value": "1m"} for p in (99, 90, 50)),
-                {"name": "success_count", "value": str(counts[True])},
-                {"name": "failure_count", "value": str(counts[False])},
-            ],
-        }
-
-    def tally(self, world: World, split: Placed[Split]) -> Tally:
-        """What is known of a split."""
-        tally, root = Tally(), Key(split.key.namespace, split.thing.service)
-        homes = {pod.key.name: b.service for b in split.thing.backends for pod in _pods(world, split, b.service)}
-        backends, since = set(homes.values()), self._clock.now() - WINDOW
-        self._notes = [note for note in self._notes if note.now >= since]
-        for note in self._notes:
-            if note.service == root:
-                if home := homes.get(note.pod):
-                    tally.through[home][note.success] += 1
-            elif note.service.name in backends and note.service.namespace == root.namespace:
-                tally.direct[note.service.name][note.success] += 1
-            if note.pod in homes:
-                tally.pods[note.pod][note.success] += 1
-        return tally
-
-
-def _pods(world: World, split: Placed[Split], name: str) -> list[Pod]:
-    service = world.services.get(Key(split.key.namespace, name))
-    return world.pods_of(service) if service else []
+    def direct(self, step: Step) -> Answer:
+        """A request over TLS that does not come from the API server."""
+        return self.switches.value(DIRECT, UNAUTHORIZED, step)

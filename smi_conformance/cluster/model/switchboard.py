@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 MANIFEST, WORLD, VIEW, PAST = "manifest", "world", "view", "past"
 ADMISSION, CHOICES, ENDPOINTS, PROXY, LOOKUP = "admission", "choices", "endpoints", "proxy", "lookup"
 CRD, STORED, SERVED, CONVERSION = "crd", "stored", "served", "conversion"
-API, EVENTS, METRICS = "api", "events", "metrics"
+API, EVENTS = "api", "events"
+NOTED, ASKED, COUNTED, LISTED, ANSWERED, DIRECT = "noted", "asked", "counted", "listed", "answered", "direct"
 HOOKS = (
     *(MANIFEST, WORLD, VIEW, PAST, ADMISSION, CHOICES, ENDPOINTS, PROXY, LOOKUP),
-    *(CRD, STORED, SERVED, CONVERSION, API, EVENTS, METRICS),
+    *(CRD, STORED, SERVED, CONVERSION, API, EVENTS, NOTED, ASKED, COUNTED, LISTED, ANSWERED, DIRECT),
 )
 
 Hook = Callable[..., Any]

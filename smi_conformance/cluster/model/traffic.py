@@ -56,6 +56,7 @@ PROTOCOLS: dict[str, tuple[Protocol, str]] = {
     "http": ("http", "HTTP/1.1"),
     "http2": ("http", "HTTP/2"),
     "grpc": ("http", "HTTP/2"),
+    "https": ("tcp", ""),
     "tcp": ("tcp", ""),
     "udp": ("udp", ""),
 }
@@ -111,6 +112,8 @@ class Traffic:
         self._memo: dict[Any, Any] = {}
         self.told: Callable[[Request, Answer, float], None] | None = None
         """Who else hears of each request with its answer and its time."""
+        self.behind_tls: Callable[[Step], Answer] = lambda _: UNREACHABLE
+        """What comes of a request over TLS."""
 
     def lanes(self, client: PodRef, step: Step) -> Lanes:
         """New connections for a step, and those of its pool."""
@@ -181,6 +184,8 @@ class Traffic:
         return self._carry(Exchange(self, self._memo["world"], step, request, connection, request_id, now))
 
     def _route(self, world: World, sender: Pod, step: Step, now: float) -> Way:
+        if step.protocol == "https":
+            return self.behind_tls(step)
         request = self._request(world, sender, step)
         if isinstance(request, Answer):
             return request
@@ -231,7 +236,7 @@ class Traffic:
 
 
 def _reply_of(answer: Answer, step: Step, sent: float, connection: int) -> Reply:
-    took = 1000 * (step.timeout if answer.outcome == "timeout" else TOOK)
+    took = 1000 * (step.timeout if answer.outcome == "timeout" else TOOK + answer.delay)
     return Reply(answer.outcome, answer.status, answer.server, answer.port, took, round(EPOCH + sent, 4), connection)
 
 
