@@ -66,7 +66,7 @@ def test_faults_fail_what_is_committed(request: pytest.FixtureRequest) -> None:
         ({"TA-050": "fail", "TA-051": "fail", "TA-054": "tentative-fail"}, []),
         ({"TA-050": "error", "TA-051": "fail"}, ["its own requirement ends as error"]),
         ({"TA-050": "fail", "TA-051": "pass"}, ["TA-051 is pass; committed is that it fails"]),
-        ({"TA-050": "fail", "TA-051": "blocked"}, ["TA-051 is not judged, and should not", "TA-051 is blocked;"]),
+        ({"TA-050": "fail", "TA-051": "blocked"}, ["TA-051 is blocked;", "TA-051 is not judged, and should not"]),
         ({"TA-050": "fail", "TA-051": "fail", "SP-010": "fail"}, ["SP-010 fails, and should not"]),
     ],
 )
