@@ -49,9 +49,13 @@ class Cause:
     faults: tuple[str, ...]
     requirements: tuple[str, ...]
 
+    def concerns(self, fault: str) -> bool:
+        """Whether it is about this fault."""
+        return _fits(fault, self.faults)
+
     def explains(self, fault: str, requirement: str) -> bool:
-        """Whether it is the cause of this one."""
-        return _fits(fault, self.faults) and _fits(requirement, self.requirements)
+        """Whether it is why this fault stops that requirement from passing."""
+        return self.concerns(fault) and _fits(requirement, self.requirements)
 
 
 @dataclass(frozen=True)

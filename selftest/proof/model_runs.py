@@ -123,16 +123,6 @@ def judged() -> set[str]:
     return {name for call in re.findall(r"@requirement\(([^)]*)\)", text) for name in re.findall(r"[A-Z]+-\d{3}", call)}
 
 
-def by_default(names: Iterable[str]) -> set[str]:
-    """Those of the stable versions where access is enforced: what a run without options is about."""
-    entries = [load_register(REGISTER).get(name) for name in names]
-    return {
-        one.id
-        for one in entries
-        if one.posture != "permissive" and (one.group not in BASELINE or BASELINE[one.group] in one.versions)
-    }
-
-
 def wanted(patterns: Sequence[str] = ()) -> list[str]:
     """The switches of judged requirements that fit any of the patterns: the first of each, then the second ones."""
     rounds, ids = defaultdict[str, int](int), judged()

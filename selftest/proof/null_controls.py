@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 from selftest.proof.impostors import IMPOSTORS, Impostor, judge
-from selftest.proof.model_runs import Result, by_default, judged
+from selftest.proof.model_runs import Result, judged
+from selftest.proof.registered import by_default
 from smi_conformance.locations import SUITE
 
 EXPECTED = Path(__file__).with_suffix(".yaml")

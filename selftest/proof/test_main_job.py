@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from selftest.proof.conftest import Finished, Run
-from selftest.proof.model_runs import by_default
+from selftest.proof.registered import by_default
 from smi_conformance.locations import REGISTER, REPORT_SCHEMA
 from smi_conformance.model.register import load_register
 from smi_conformance.model.versions import BASELINE

@@ -10,8 +10,8 @@ import pytest
 
 from selftest.proof import impostors, null_controls
 from selftest.proof.conftest import Run
-from selftest.proof.model_runs import by_default
 from selftest.proof.null_controls import FAILED, PAGE, PASSED, QUICK, UNJUDGED, expected
+from selftest.proof.registered import by_default
 from selftest.proof.test_main_job import REGISTERED, judged, judged_by_default
 
 # A sample for the lab, where waiting takes its time: one in so many.

@@ -24,14 +24,14 @@ UNOBSERVABLE["TA-121/kept-alive-outlives-delete"] = (
 
 
 def decided_once(inner: Carry, exchange: Exchange) -> Answer:
-    """What was let in once on this connection opens it for what follows."""
-    memory = exchange.connection.memory
-    endpoint = memory.get("admitted")
-    if isinstance(endpoint, Endpoint):
+    """What a pod let in once on this connection opens that pod for what follows."""
+    opened: set[Endpoint] = exchange.connection.memory.setdefault("opened", set())
+    endpoint = exchange.pick()
+    if endpoint is not None and endpoint in opened:
         return exchange.deliver(endpoint)
     answer = inner(exchange)
-    if answer.outcome == "answer":
-        memory["admitted"] = exchange.connection.endpoint
+    if answer.outcome == "answer" and exchange.connection.endpoint:
+        opened.add(exchange.connection.endpoint)
     return answer
 
 
