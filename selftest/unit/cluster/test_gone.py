@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from smi_conformance.cluster import kube
 from smi_conformance.cluster.journal import Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
 
@@ -29,8 +29,8 @@ def silence(monkeypatch: pytest.MonkeyPatch, silent: int) -> str:
     """What is said of an API server; time passes only in pauses."""
     version, now = Version(silent), [0.0]
     monkeypatch.setattr(client, "VersionApi", lambda _: version)
-    monkeypatch.setattr(kube.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(kube.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr("smi_conformance.cluster.kube.time", clock)
     api = client.ApiClient(client.Configuration(host="https://there"))
     return KubeCluster(api, Unrecorded()).silence()
 
