@@ -19,6 +19,7 @@ from smi_conformance.cli.running import Context, Kubeconfig
 
 if TYPE_CHECKING:
     from smi_conformance.cluster.incluster import InCluster
+    from smi_conformance.cluster.port import Manifest
 
 app = typer.Typer(
     help="Run the suite as a Job in the cluster that it judges; the report comes out as a tarball.",
@@ -66,10 +67,23 @@ def run(
     try:
         job.follow(print)
         result = job.fetch(out, patience)
-    finally:
-        job.remove(objects)
+    except BaseException as error:
+        _removed(job, objects, error)
+        raise
     print(f"the report is {out}")
+    job.remove(objects)
     return result.exit
+
+
+def _removed(job: InCluster, objects: list[Manifest], why: BaseException) -> None:
+    """Remove the Job of a run that failed; what failed first is what is told in the end."""
+    from smi_conformance.cluster.port import ClusterError  # noqa: PLC0415
+
+    print("interrupted: removing the Job" if isinstance(why, KeyboardInterrupt) else f"{why}: removing the Job")
+    try:
+        job.remove(objects)
+    except ClusterError as error:
+        print(error)
 
 
 @app.command()
@@ -95,16 +109,18 @@ def job(words: Words = None, *, folder: Annotated[Path, typer.Option()] = Path("
     """What the Job's container does: run the suite, pack the report, and wait until it is fetched."""
     from smi_conformance.cluster import incluster  # noqa: PLC0415
 
-    report, stopped = folder / "report", list[int]()
+    report, stopped, running = folder / "report", list[int](), list["subprocess.Popen[bytes]"]()
+
+    def stop(number: int, _: object) -> None:  # the first process of a container is not ended by default
+        stopped.append(number)
+        for process in running:
+            process.send_signal(number)
+
+    signal.signal(signal.SIGTERM, stop)
     argv = [sys.executable, "-m", "smi_conformance.cli", "run", "--cluster", "current", "--report", str(report)]
-    with subprocess.Popen([*argv, *(words or ())]) as running:
-
-        def stop(number: int, _: object) -> None:
-            stopped.append(number)
-            running.send_signal(number)
-
-        signal.signal(signal.SIGTERM, stop)
-        code = running.wait()
+    with subprocess.Popen([*argv, *(words or ())]) as process:
+        running.append(process)
+        code = process.wait()
     _pack(report, folder / Path(incluster.TARBALL).name, folder / Path(incluster.RESULT).name, code)
     print(incluster.READY, flush=True)
     fetched, end = folder / Path(incluster.FETCHED).name, time.monotonic() + hold

@@ -28,7 +28,8 @@ from smi_conformance.locations import MANIFESTS
 NAMESPACE, APP, CONTAINER = "smi-conformance", "app=smi-conformance", "suite"
 RESULT, TARBALL, FETCHED = "/out/result.json", "/out/report.tar.gz", "/out/fetched"
 START = 300.0  # seconds until the pod runs: its image has to be pulled
-END = 180.0  # seconds that its deletion may take
+END = 300.0  # seconds that its deletion may take: its pod has three minutes to remove what the run made
+SILENCE = 900.0  # seconds in which a run says nothing at all
 TROUBLE = (ApiException, HTTPError, OSError, WebSocketException)
 
 
@@ -81,7 +82,7 @@ class InCluster:
         pod = self._pod(running=True)
         with _told("the log of the suite's pod"):
             log = self._core.read_namespaced_pod_log(
-                pod, NAMESPACE, container=CONTAINER, follow=True, _preload_content=False, _request_timeout=(30, None)
+                pod, NAMESPACE, container=CONTAINER, follow=True, _preload_content=False, _request_timeout=(30, SILENCE)
             )
             for line in _lines(log):
                 if line.startswith(READY):
