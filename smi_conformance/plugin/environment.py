@@ -135,10 +135,7 @@ def _open(options: RunOptions, run: str, progress: Progress) -> Backend:
         options.cluster, run, options.kubeconfig, options.context, options.kind_image, options.kind_nodes,
         options.kind_config, images, options.keep,
     )  # fmt: skip
-    backend = open_backend(asked, progress)
-    if not (backend.ours or options.yes_this_cluster):
-        require_test_cluster(backend.api(), options.profile.namespaces)
-    return backend
+    return open_backend(asked, progress)
 
 
 def _open_model(options: RunOptions) -> Backend:
@@ -171,15 +168,19 @@ def _examine(environment: Environment, cluster: KubeCluster, progress: Progress)
     options, backend = environment.options, environment.backend
     assert backend
     progress("looking at the cluster and the mesh")
-    there = [name for name in options.profile.deployments if cluster.get(_deployment(name))]
-    if there == options.profile.deployments:
-        with suppress(ClusterError):  # why it does not come is found below
-            wait_ready(cluster, options.profile)
     patient = Patient(
         backend.api(), options.profile, environment.run, options.postures, options.limits.ready, options.workload,
         options.namespace_prefix,
     )  # fmt: skip
-    before_run(patient, environment.protect)
+
+    def willing() -> None:
+        if not options.yes_this_cluster:
+            require_test_cluster(patient.api, options.profile.namespaces)
+        if all(cluster.get(_deployment(name)) for name in options.profile.deployments):
+            with suppress(ClusterError):  # why it does not come is found afterwards
+                wait_ready(cluster, options.profile)
+
+    before_run(patient, willing, environment.protect)
 
 
 def _deployment(name: str) -> Ref:
