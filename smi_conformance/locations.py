@@ -9,7 +9,8 @@ SUITE = _PACKAGE.parent if (_PACKAGE.parent / "conformance" / "requirements.yaml
 
 CONFORMANCE = SUITE / "conformance"
 REGISTER = CONFORMANCE / "requirements.yaml"
-CRDS = SUITE / "manifests" / "crds"
-RIGHTS = SUITE / "manifests" / "rights.yaml"
-WORKLOAD = SUITE / "manifests" / "workload"
+MANIFESTS = SUITE / "manifests"
+CRDS = MANIFESTS / "crds"
+RIGHTS = MANIFESTS / "rights.yaml"
+WORKLOAD = MANIFESTS / "workload"
 REPORT_SCHEMA = SUITE / "reports" / "report.schema.json"

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from smi_conformance.cli import doctor, fuzz, images, lab, listing, matrix, mesh, problems, reports, running
+from smi_conformance.cli import (
+    doctor,
+    fuzz,
+    images,
+    incluster,
+    lab,
+    listing,
+    matrix,
+    mesh,
+    problems,
+    reports,
+    running,
+)
 from smi_conformance.cli.running import CODES
 
 app = typer.Typer(
@@ -26,6 +38,7 @@ app.add_typer(reports.app, name="report")
 app.add_typer(mesh.app, name="mesh")
 app.add_typer(matrix.app, name="matrix")
 app.add_typer(images.app, name="images")
+app.add_typer(incluster.app, name="in-cluster")
 
 
 def execute(argv: Sequence[str]) -> int:

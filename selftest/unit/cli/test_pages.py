@@ -6,10 +6,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from click import Command, Context, Group
 
 from smi_conformance.cli.app import app
 from smi_conformance.cli.running import spelled_out
@@ -34,14 +34,14 @@ def commands() -> Iterator[str]:
 def test_commands_and_their_options_exist(line: str) -> None:
     """Parsed as they would be, and not run."""
     words = spelled_out(shlex.split(line, comments=True))
-    found: Command = typer.main.get_command(app)
-    context = Context(found)
-    while isinstance(found, Group):
+    found: Any = typer.main.get_command(app)
+    context: Any = found.context_class(found)
+    while hasattr(found, "get_command"):
         name = words.pop(0)
         inner = found.get_command(context, name)
         assert inner, f"no command {name} in: {line}"
         found = inner
-        context = Context(found, parent=context, info_name=name)
+        context = found.context_class(found, parent=context, info_name=name)
     found.parse_args(context, words)
 
 
