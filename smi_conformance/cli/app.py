@@ -44,12 +44,17 @@ app.add_typer(incluster.app, name="in-cluster")
 def execute(argv: Sequence[str]) -> int:
     """Run a command line; returns the exit code. Nothing is raised."""
     try:
-        return int(app(running.spelled_out(argv), prog_name="smi-conformance", standalone_mode=False) or 0)
+        return int(app(_spelled_out(argv), prog_name="smi-conformance", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         problems.line("interrupted")
         return problems.INTERRUPTED
     except Exception as error:
         return problems.tell(error)
+
+
+def _spelled_out(argv: Sequence[str]) -> list[str]:
+    """The arguments with what an option means that stands without its value."""
+    return mesh.spelled_out(argv) if list(argv[:2]) == ["mesh", "install"] else running.spelled_out(argv)
 
 
 def _version(wanted: bool) -> None:

@@ -28,9 +28,9 @@ def requirements() -> Iterable[str]:
 @_offered
 def meshes() -> Iterable[str]:
     """The built-in profiles."""
-    from smi_conformance.meshes.profile import available  # noqa: PLC0415
+    from smi_conformance.meshes.profile import names  # noqa: PLC0415
 
-    return [profile.name for profile in available()]
+    return names()
 
 
 @_offered

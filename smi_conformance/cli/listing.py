@@ -83,9 +83,9 @@ def show(
         "faults": faults,
     }  # fmt: skip
     if requirements or not (any(chosen.values()) or check_spec):
-        _table(("id", "level", "ground", "state", "feature", "scenarios", "statement"), _requirements())
+        tabulate(("id", "level", "ground", "state", "feature", "scenarios", "statement"), _requirements())
     for name in (name for name, wanted in chosen.items() if wanted):
-        _table(*_TABLES[name]())
+        tabulate(*_TABLES[name]())
     return _quotations(check_spec) if check_spec else OK
 
 
@@ -154,11 +154,15 @@ def _scenario(variants: Sequence[Scenario]) -> dict[str, Any]:
 
 
 def _mesh(profile: Profile) -> dict[str, Any]:
+    from smi_conformance.meshes.proof import state  # noqa: PLC0415
+
     return {
         "name": profile.name,
         "title": profile.title,
         "version": profile.version,
+        "role": profile.role,
         "verified": profile.verified,
+        "state": state(profile),
         "claims": {group: list(few) for group, few in profile.claims.items()},
         "postures": list(profile.postures),
         "features": {key: feature.model_dump() for key, feature in profile.features.items()},
@@ -191,13 +195,13 @@ def _covered() -> tuple[Sequence[str], Rows]:
     return covering.HEAD, _coverage().table()
 
 
-def _meshes() -> Rows:
-    for one in _profiles():
-        claims = ", ".join(f"{group} {version}" for group, few in one.claims.items() for version in few)
-        yield one.name, one.title, one.version, claims, one.verified or "unverified"
+def _meshes() -> tuple[Sequence[str], Rows]:
+    from smi_conformance.cli import profiles  # noqa: PLC0415
+
+    return profiles.HEAD, profiles.rows()
 
 
-def _table(heads: Sequence[str], rows: Rows) -> None:
+def tabulate(heads: Sequence[str], rows: Rows) -> None:
     from rich import box  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -242,6 +246,6 @@ _TABLES: Mapping[str, Callable[[], tuple[Sequence[str], Rows]]] = {
     "scenarios": lambda: (("requirements", "scenario", "versions", "title"), _scenarios()),
     "coverage": _covered,
     "contradictions": lambda: (("id", "state", "level", "versions", "statement", "readers"), _contradictions()),
-    "meshes": lambda: (("name", "title", "version", "claims", "verified"), _meshes()),
+    "meshes": _meshes,
     "faults": lambda: (("fault", "what it does"), sorted(_faults().items())),
 }

@@ -17,6 +17,7 @@ _CODES = {
     "smi_conformance.matrix.plan.MatrixError": USAGE,
     "smi_conformance.images.archive.ArchiveError": HARNESS,
     "smi_conformance.meshes.install.UnknownFault": USAGE,
+    "smi_conformance.meshes.fetching.InstallError": USAGE,
     "smi_conformance.model.register.UnknownRequirement": USAGE,
     "smi_conformance.plugin.settings.UsageError": USAGE,
     "smi_conformance.cluster.backends.UnknownBackend": USAGE,

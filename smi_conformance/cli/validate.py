@@ -39,10 +39,10 @@ def options(given: RunOptions) -> RunOptions:
 
 def mesh(name: str) -> None:
     """A built-in profile, or a file."""
-    from smi_conformance.meshes.profile import available  # noqa: PLC0415
+    from smi_conformance.meshes.profile import names  # noqa: PLC0415
 
     if not name.endswith((".yaml", ".yml")) and "/" not in name:
-        one_of("mesh", name, [profile.name for profile in available()])
+        one_of("mesh", name, names())
 
 
 def cluster(given: RunOptions) -> None:

@@ -1,19 +1,21 @@
 """The CustomResourceDefinitions of SMI: one file for each version of a group, put together as a mesh serves them.
 
-`python -m smi_conformance.meshes.crds | kubectl apply -f -` serves every version, for the reference mesh.
+`python -m smi_conformance.meshes.crds | kubectl apply -f -` serves every version, for the reference mesh; with the name
+of a profile, what its mesh brings.
 """
 
 from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 
 import yaml
 
 from smi_conformance.cluster.port import Manifest
 from smi_conformance.locations import CRDS
+from smi_conformance.meshes.profile import Profile, load
 from smi_conformance.model.versions import BASELINE, VERSIONS
 
 #: The versions differ in layout, so somebody has to convert objects: the control plane of the reference mesh, which
@@ -42,6 +44,28 @@ def every_version(conversion: Manifest) -> list[Manifest]:
                 if known is not definition:
                     known["spec"]["versions"] += definition["spec"]["versions"]
     return [_served(definition, conversion) for definition in made.values()]
+
+
+def of(profile: Profile) -> list[Manifest]:
+    """The definitions that a mesh comes with, at its versions; for a profile that names none, by what it claims."""
+    if profile.installer == "reference":
+        return every_version(BY_REFERENCE_MESH)
+    if profile.installer == "model":
+        return every_version({"strategy": "None"})
+    made = {definition["metadata"]["name"]: definition for definition in every_version({"strategy": "None"})}
+    wanted = profile.crds or _by_claims(made, profile.claims)
+    return [_cut(made[name], versions) for name, versions in wanted.items()]
+
+
+def _by_claims(made: Mapping[str, Manifest], claims: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
+    groups = {name: claims.get(definition["spec"]["group"].partition(".")[0], ()) for name, definition in made.items()}
+    there = {name: {one["name"] for one in definition["spec"]["versions"]} for name, definition in made.items()}
+    return {name: versions for name, versions in groups.items() if there[name] & set(versions)}
+
+
+def _cut(definition: Manifest, versions: Collection[str]) -> Manifest:
+    definition["spec"]["versions"] = [one for one in definition["spec"]["versions"] if one["name"] in versions]
+    return _served(definition, {"strategy": "None"})
 
 
 def _served(definition: Manifest, conversion: Manifest) -> Manifest:
@@ -86,4 +110,4 @@ def as_yaml(definitions: Iterable[Manifest]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(as_yaml(every_version(BY_REFERENCE_MESH)))
+    sys.stdout.write(as_yaml(of(load(sys.argv[1] if sys.argv[1:] else "reference"))))

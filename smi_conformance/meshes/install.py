@@ -15,6 +15,7 @@ from smi_conformance.cluster.port import Cluster, ClusterError, Manifest, Ref
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.meshes import crds
 from smi_conformance.meshes.profile import Profile, ProfileError, Setting
+from smi_conformance.meshes.verification import numbers
 
 NAMESPACE = "smi-reference"
 STATUS = Ref("v1", "ConfigMap", "refmesh-status", NAMESPACE)
@@ -54,19 +55,13 @@ def install(cluster: Cluster, profile: Profile, progress: Progress) -> None:
     Until the reference mesh is up, its resources can be used in the stable versions only.
     """
     progress("serving the SMI resources")
-    for manifest in _definitions(profile):
+    for manifest in crds.of(profile):
         cluster.apply(manifest)
     if profile.installer == "reference":
         progress(f"installing the {profile.title}")
         for manifest in reference_manifests():
             cluster.apply(manifest)
         wait_ready(cluster, profile)
-
-
-def _definitions(profile: Profile) -> list[Manifest]:
-    if profile.installer == "reference":
-        return crds.every_version(crds.BY_REFERENCE_MESH)
-    return crds.every_version({"strategy": "None"}) if profile.installer == "model" else crds.stable()
 
 
 def uninstall(cluster: Cluster, profile: Profile) -> None:
@@ -94,11 +89,29 @@ def configure(cluster: Cluster, profile: Profile, posture: str, faults: Iterable
 
 
 def wait_ready(cluster: Cluster, profile: Profile) -> None:
-    """Wait for the deployments of the mesh. Raises ClusterError when they do not come."""
+    """Wait for the workloads of the mesh. Raises ClusterError when they do not come."""
     for deployment in profile.deployments:
-        namespace, name = deployment.split("/")
-        ref = Ref("apps/v1", "Deployment", name, namespace)
+        ref = _workload("Deployment", deployment)
         _wait(cluster, f"{ref} to become available", partial(_available, cluster, ref))
+    for kind, names in (("DaemonSet", profile.daemonsets), ("StatefulSet", profile.statefulsets)):
+        for ref in (_workload(kind, name) for name in names):
+            _wait(cluster, f"all pods of {ref} to become ready", partial(_all_ready, cluster, ref))
+
+
+def _workload(kind: str, name: str) -> Ref:
+    namespace, _, own = name.partition("/")
+    return Ref("apps/v1", kind, own, namespace)
+
+
+def _all_ready(cluster: Cluster, ref: Ref) -> bool:
+    found = cluster.get(ref)
+    ready, wanted = numbers(ref.kind, found) if found else (0, 0)
+    return 0 < wanted <= ready
+
+
+def manifests(profile: Profile) -> list[Manifest]:
+    """All that `install` applies."""
+    return crds.of(profile) + (reference_manifests() if profile.installer == "reference" else [])
 
 
 def reference_manifests() -> list[Manifest]:

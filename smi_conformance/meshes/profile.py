@@ -8,34 +8,45 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-Posture = Literal["deny", "permissive"]
+from smi_conformance.meshes.recipe import Installation, Part, Posture, Words
 
-
-class ProfileError(Exception):
-    """The profile cannot be used: unknown name, unreadable file, or a field that does not fit."""
+__all__ = ["Installation", "Posture", "Profile", "ProfileError", "available", "load", "names"]
+Role = Literal["mesh", "extension", "adapter", "producer", "none", "control"]
+ROLES: dict[Role, str] = {
+    "mesh": "reads SMI itself",
+    "extension": "reads SMI with an extension of its own",
+    "adapter": "reads SMI by an adapter beside it",
+    "producer": "writes SMI objects for another mesh",
+    "none": "never had SMI",
+    "control": "belongs to this project",
+}
 
 
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Versions = dict[str, Annotated[tuple[str, ...], BeforeValidator(_several)]]
 
 
-class Feature(_Part):
+class ProfileError(Exception):
+    """The profile cannot be used: unknown name, unreadable file, or a field that does not fit."""
+
+
+class Feature(Part):
     """A claim about one feature key of the register; anything but `full` needs a reason."""
 
     claim: Literal["full", "partial", "none"]
     reason: str | None = None
 
 
-class Deviation(_Part):
+class Deviation(Part):
     """A known departure from a requirement, shown beside the verdict."""
 
     requirement: str
@@ -43,7 +54,7 @@ class Deviation(_Part):
     link: str | None = None
 
 
-class Onboarding(_Part):
+class Onboarding(Part):
     """What makes a pod a member of the mesh, and what keeps one out."""
 
     namespace_labels: dict[str, str] = {}
@@ -55,7 +66,46 @@ class Onboarding(_Part):
     sidecar: str | None = Field(default=None, description="name of the container that every meshed pod must have")
 
 
-class Setting(_Part):
+def _host(template: str) -> str:
+    unknown = {name for _, name, _, _ in Formatter().parse(template) if name is not None} - {"svc", "ns"}
+    if unknown:
+        raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; known: {{svc}}, {{ns}}")
+    return template
+
+
+Host = Annotated[str, AfterValidator(_host)]
+
+
+class Ports(Part):
+    """How a Service tells the mesh what its ports speak.
+
+    The protocols are http, tcp, udp, and tcp-server-first for TCP where the server speaks first. A port is named
+    WORD-NUMBER, and has the word as its appProtocol.
+    """
+
+    words: dict[str, str] = Field(default={}, description="protocol to the word of the mesh; absent: tcp is tcp, ...")
+    app_protocol: bool = Field(default=True, description="whether the word is written as appProtocol, too")
+    annotations: dict[str, dict[str, str]] = Field(default={}, description="protocol to annotations of its Service")
+
+
+class Run(Part):
+    """A run of the suite that was seen."""
+
+    date: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    where: str
+    record: str | None = Field(default=None, description="file or link with the outcome")
+
+
+class Combination(Part):
+    """One version of the mesh on some versions of Kubernetes."""
+
+    mesh: str
+    kubernetes: str
+    historical: str | None = Field(default=None, description="why it cannot be brought up any more")
+    run: Run | None = None
+
+
+class Setting(Part):
     """One object that carries a switch of the mesh: a merge patch, applied before the run."""
 
     api_version: str
@@ -65,25 +115,32 @@ class Setting(_Part):
     patch: dict[str, Any]
 
 
-class Profile(_Part):
+class Profile(Part):
     """Everything that a run needs to know about a mesh."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
     title: str
     version: str
-    verified: str | None = Field(default=None, description="where and when a run was last seen; absent: unverified")
-    claims: dict[str, Annotated[tuple[str, ...], BeforeValidator(_several)]] = Field(
-        description="API group to the versions that the mesh claims to serve: one, or a list"
-    )
+    role: Role = "mesh"
+    about: str = Field(default="", description="what can be said of it in a sentence or two")
+    sources: list[str] = Field(default=[], description="where the facts of this profile stand")
+    combinations: list[Combination] = []
+    cannot_run: str | None = Field(default=None, description="why the suite cannot drive this mesh; a run is refused")
+    claims: Versions = Field(description="API group to the versions that the mesh claims to serve: one, or a list")
     features: dict[str, Feature] = {}
     postures: dict[Posture, list[Setting]] = {}
     onboarding: Onboarding = Onboarding()
-    address: str = Field(default="{svc}", description="how a client names a Service of its own namespace")
-    address_elsewhere: str = Field(default="{svc}.{ns}", description="how it names one of another namespace")
+    ports: Ports = Ports()
+    address: Host = Field(default="{svc}", description="how a client names a Service of its own namespace")
+    address_elsewhere: Host = Field(default="{svc}.{ns}", description="how it names one of another namespace")
     trust_domain: str = Field(default="cluster.local", description="of the SPIFFE ids TRUST_DOMAIN/ns/NS/sa/NAME")
     deadlines: dict[str, float] = {}
     namespaces: list[str] = Field(default=[], description="where the mesh itself runs; dumped when a scenario fails")
     deployments: list[str] = Field(default=[], description="NAMESPACE/NAME that must be available before a run")
+    daemonsets: list[str] = []
+    statefulsets: list[str] = []
+    apiservices: list[str] = Field(default=[], description="names of APIServices that must be available, too")
+    dumps: list[Words] = Field(default=[], description="commands that show the state of the mesh, for a person")
     images: list[str] = Field(
         default=[], description="what the nodes have to pull: full references, without the suite's"
     )
@@ -93,13 +150,31 @@ class Profile(_Part):
     )
     deviations: list[Deviation] = []
     installer: Literal["none", "reference", "model"] = "none"
+    installation: Installation | None = None
     enforces_access: bool = True
+
+    @property
+    def verified(self) -> str | None:
+        """Where and when runs were seen; None for a profile that never ran: it is unverified."""
+        runs = [one.run for one in self.combinations if one.run]
+        return "; ".join(f"{run.where}, {run.date}" for run in runs) or None
+
+    @property
+    def suffix(self) -> str:
+        """What follows SERVICE.NAMESPACE in the names by which clients call through the mesh; usually nothing."""
+        return self.address_elsewhere.partition("{svc}.{ns}")[2]
+
+
+def names() -> list[str]:
+    """The names of the built-in profiles."""
+    return sorted(
+        f.name.removesuffix(".yaml") for f in resources.files(__package__).iterdir() if f.name.endswith(".yaml")
+    )
 
 
 def available() -> list[Profile]:
     """The built-in profiles, by name."""
-    files = (f for f in resources.files(__package__).iterdir() if f.name.endswith(".yaml"))
-    return sorted((_parse(f.read_text(), f.name) for f in files), key=lambda profile: profile.name)
+    return [load(name) for name in names()]
 
 
 def load(mesh: str) -> Profile:
@@ -109,12 +184,11 @@ def load(mesh: str) -> Profile:
     """
     if mesh.endswith((".yaml", ".yml")) or "/" in mesh:
         return _parse(_read(Path(mesh)), mesh)
-    known = {profile.name: profile for profile in available()}
-    if mesh not in known:
+    if mesh not in names():
         raise ProfileError(
-            f"unknown mesh '{mesh}'; known: {', '.join(known)}, or the path of a profile (./my-mesh.yaml)"
+            f"unknown mesh '{mesh}'; known: {', '.join(names())}, or the path of a profile (./my-mesh.yaml)"
         )
-    return known[mesh]
+    return _parse((resources.files(__package__) / f"{mesh}.yaml").read_text(), f"{mesh}.yaml")
 
 
 def _read(path: Path) -> str:

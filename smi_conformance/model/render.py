@@ -63,6 +63,11 @@ def render(
     }
 
 
+def kind_of(thing: SmiObject) -> str:
+    """The Kubernetes kind of an object."""
+    return _WRITERS[type(thing)][1]
+
+
 def _target(target: TrafficTarget, version: str, _: HeaderShape) -> Manifest:
     destination = _subject(target.destination, version)
     if target.port is not None:

@@ -38,20 +38,27 @@ JUDGED = ("specs", "access", "split")
 """The groups that `--api` chooses versions of; access and split each depend on specs alone."""
 
 
-def selected(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def selected(words: Iterable[str], claims: Mapping[str, Collection[str]] | None = None) -> dict[str, tuple[str, ...]]:
     """The versions that `--api` asks for, by group: words are `stable`, `all` and `GROUP=VERSION[,VERSION]`.
 
-    `all` stands for every version of every group; what names a group overrides it for that group. Raises
+    `all` stands for every version of every group; what names a group overrides it for that group. A group that no
+    word says anything of is judged at the stable version, or, where a mesh claims only others, at those. Raises
     ValueError, with a text that says what can be written instead.
     """
     given = list(words)
-    chosen = {group: VERSIONS[group] if "all" in given else (BASELINE[group],) for group in sorted(JUDGED)}
+    usual = {group: (BASELINE[group],) if "stable" in given else _usual(group, claims or {}) for group in JUDGED}
+    chosen = {group: VERSIONS[group] if "all" in given else usual[group] for group in sorted(JUDGED)}
     named: dict[str, set[str]] = {}
     for word in given:
         if word not in ("stable", "all"):
             group, listed = _named(word)
             named.setdefault(group, set()).update(listed)
     return chosen | {group: tuple(v for v in VERSIONS[group] if v in few) for group, few in named.items()}
+
+
+def _usual(group: str, claims: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    claimed = tuple(version for version in VERSIONS[group] if version in claims.get(group, ()))
+    return claimed if claimed and BASELINE[group] not in claimed else (BASELINE[group],)
 
 
 def words(versions: Mapping[str, str | Collection[str]]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.locations import SUITE
 from smi_conformance.meshes.install import configure, install, wait_ready
+from smi_conformance.meshes.proof import told
 from smi_conformance.plugin.judging import served_versions
 from smi_conformance.plugin.settings import RunOptions
 
@@ -77,9 +78,15 @@ class Environment:
         if posture == self.posture or not self.backend:
             return
         progress(f"posture {posture}")
-        self.backend.turn(posture)
-        configure(self.backend.cluster(Unrecorded()), self.options.profile, posture, self.options.faults)
+        if self.options.profile.enforces_access:
+            self.backend.turn(posture)
+        self.configure(posture, self.options.faults)
         self.posture = posture
+
+    def configure(self, posture: str, faults: Sequence[str]) -> None:
+        """Set the switches of the mesh. Raises ClusterError. The model has none, whatever mesh it stands for."""
+        if self.backend and self.backend.name != "model":
+            configure(self.backend.cluster(Unrecorded()), self.options.profile, posture, faults)
 
     def close(self, progress: Progress) -> None:
         """Remove what the run made, and end what it started. Raises ClusterError when something stays."""
@@ -100,7 +107,7 @@ class Environment:
             _remove(self.backend, self.run, self.options.limits.delete)
         first = self.options.postures[0]
         if self.posture and (self.options.faults or self.posture != first):
-            configure(self.backend.cluster(Unrecorded()), self.options.profile, first, ())
+            self.configure(first, ())
         if self.reaper:
             self.reaper.dismiss()
 
@@ -143,8 +150,13 @@ def _open_model(options: RunOptions) -> Backend:
         from smi_conformance.cluster.model.backend import ModelBackend  # noqa: PLC0415  # stands on the optional extra
     except ImportError as error:
         raise ClusterError(f"the model needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'") from error
-    posture, seed = options.postures[0], options.seed or 0
-    return ModelBackend(options.profile.onboarding, posture, options.faults, seed, options.delay)
+    profile, seed = options.profile, options.seed or 0
+    if profile.role == "control":
+        return ModelBackend(profile.onboarding, options.postures[0], options.faults, seed, options.delay)
+    # With the profile of another mesh the model plays its part, also where that has no sidecars, or no access control.
+    onboarding = profile.onboarding.model_copy(update={"sidecar": profile.onboarding.sidecar or "model-proxy"})
+    posture = options.postures[0] if profile.enforces_access else "permissive"
+    return ModelBackend(onboarding, posture, options.faults, seed, options.delay, profile.suffix)
 
 
 def _prepare(environment: Environment, progress: Progress) -> None:
@@ -158,9 +170,24 @@ def _prepare(environment: Environment, progress: Progress) -> None:
     if not backend.owned:
         environment.protect()
     environment.posture = options.postures[0]
+    for text in _notes(options):
+        progress(text)
     progress(f"posture {environment.posture}" + (f", faults {', '.join(options.faults)}" if options.faults else ""))
-    configure(cluster, options.profile, environment.posture, options.faults)
+    environment.configure(environment.posture, options.faults)
     environment.started = _started(environment)
+
+
+def _notes(options: RunOptions) -> Iterator[str]:
+    """What a reader of the verdicts has to know of the profile."""
+    profile = options.profile
+    if not profile.verified:
+        yield f"profile {profile.name}: {told(profile)}: no run with it was seen yet"
+    there = profile.installation.by_posture if profile.installation else {}
+    if there and not profile.postures and options.cluster != "model":
+        yield (
+            f"posture {options.postures[0]} is what {profile.title} has to be installed with "
+            f"(mesh install {profile.name} --posture {options.postures[0]}): a run cannot change it"
+        )
 
 
 def _examine(environment: Environment, cluster: KubeCluster, progress: Progress) -> None:

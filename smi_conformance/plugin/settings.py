@@ -81,7 +81,7 @@ class RunOptions:
     @cached_property
     def versions(self) -> dict[str, tuple[str, ...]]:
         """The versions under test of each API group. Raises ValueError for a word of `api` that means none."""
-        return selected(self.api)
+        return selected(self.api, self.profile.claims)
 
     @property
     def postures(self) -> tuple[str, ...]:
@@ -150,6 +150,8 @@ class RunOptions:
             raise UsageError("--cluster model is one process: leave out -n")
         if self.cluster != "model" and self.profile.installer == "model" and not self.replay:
             raise UsageError("--mesh model is for --cluster model only")
+        if self.profile.cannot_run and self.cluster != "model" and not self.replay:
+            raise UsageError(f"mesh {self.mesh} cannot be run: {self.profile.cannot_run}")
         return self if self.seed is not None else replace(self, seed=random.SystemRandom().randrange(2**32))
 
     def _check_cluster(self) -> None:

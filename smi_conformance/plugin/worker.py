@@ -82,6 +82,12 @@ class Scene:
         """How many attempts a denial takes."""
         return "quick" if self.light else self.options.rigor
 
+    @property
+    def group(self) -> str:
+        """The API group that is judged; empty where the scenario stands for no requirement."""
+        known = {entry.id: entry.group for entry in self.options.register.requirements}
+        return known.get(self.ids[0], "") if self.ids else ""
+
     def apart(self, nodeid: str) -> Scene:
         """The same surroundings under another name, for what is no part of the scenario: its names, its evidence."""
         return replace(self, nodeid=nodeid, evidence=[], propagation=[], _count=0)

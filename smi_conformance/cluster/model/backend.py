@@ -27,20 +27,26 @@ STATUS_TEXTS = {200: "OK", 201: "Created", 404: "Not Found", 409: "Conflict", 42
 class ModelBackend(Backend):
     """An API server, a mesh with its faults, and the clock of both. `seed` decides all that is random.
 
-    `delay`: seconds that an object takes at most to reach the mesh.
+    `delay`: seconds that an object takes at most to reach the mesh. `suffix`: what follows `SERVICE.NAMESPACE` in names
+    that the mesh has of its own.
     """
 
     def __init__(
-        self, onboarding: Onboarding, posture: str, faults: Iterable[str] = (), seed: int = 0, delay: float = 0.0
+        self,
+        onboarding: Onboarding,
+        posture: str,
+        faults: Iterable[str] = (),
+        seed: int = 0,
+        delay: float = 0.0,
+        suffix: str = "",
     ) -> None:
         super().__init__("model", None, None, self._end, owned=True)
         self._onboarding = onboarding
         switches = Switches(faults)
         self.clock = VirtualClock()
         self.server = ApiServer(self._sidecar, switches)
-        self.mesh = Mesh(
-            self.server, switches, onboarding.sidecar or "", posture, late=Late(delay, seed) if delay else None
-        )
+        late = Late(delay, seed) if delay else None
+        self.mesh = Mesh(self.server, switches, onboarding.sidecar or "", posture, late=late, suffix=suffix)
         self.traffic = Traffic(self.mesh, seed)
         metrics = Metrics(self.mesh, self.clock)
         self.traffic.told = metrics.note
@@ -61,8 +67,14 @@ class ModelBackend(Backend):
     def _sidecar(self, pod: Mapping[str, Any]) -> str | None:
         """Pods of onboarded namespaces get a proxy, unless they opt out."""
         wants, meta = self._onboarding, pod["metadata"]
-        namespace = self.server.store.find("namespaces", meta["namespace"]) or {"metadata": {}}
-        joined = wants.namespace_labels.items() <= (namespace["metadata"].get("labels") or {}).items()
+        namespace = (self.server.store.find("namespaces", meta["namespace"]) or {"metadata": {}})["metadata"]
+        asked = (
+            (namespace.get("labels"), wants.namespace_labels),
+            (namespace.get("annotations"), wants.namespace_annotations),
+            (meta.get("labels"), wants.pod_labels),
+            (meta.get("annotations"), wants.pod_annotations),
+        )
+        joined = all(_carries(given, wanted) for given, wanted in asked if wanted)
         out = _carries(meta.get("labels"), wants.opt_out_labels) or _carries(
             meta.get("annotations"), wants.opt_out_annotations
         )

@@ -46,6 +46,7 @@ class Mesh:
         posture: str = "deny",
         readings: Readings | None = None,
         late: Late | None = None,
+        suffix: str = "",
     ) -> None:
         self.server, self.switches, self.sidecar = server, switches, sidecar
         self.posture, self.late = posture, late
@@ -58,7 +59,9 @@ class Mesh:
         self.admits: Admit = switches.around(ADMISSION, self._admits)
         self.choices: Choose = switches.around(CHOICES, self._choices)
         self.endpoints: Locate = switches.around(ENDPOINTS, self._endpoints)
-        self.lookup: Lookup = switches.around(LOOKUP, lookup)
+        # Some meshes have names of their own, such as web.shop.traefik.mesh: what is before the suffix is looked up.
+        own: Lookup = lambda world, sender, host: lookup(world, sender, host.removesuffix(suffix))  # noqa: E731
+        self.lookup: Lookup = switches.around(LOOKUP, own if suffix else lookup)
         self._remembers, self._differs = switches.any(PAST), switches.any(VIEW)
         self._routes_equally = not switches.any(CHOICES, ENDPOINTS)
         self.plain = not switches.any(ADMISSION, CHOICES, ENDPOINTS, PROXY, PAST)
