@@ -40,7 +40,7 @@ __all__ = ["Finding", "Patient", "Question", "Severity", "before_run", "checks"]
 ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
 # Cheapest first; none of them creates anything.
 LOOKS: tuple[Callable[[Patient], Found], ...] = (
-    serving.allowed, serving.resources, surroundings.nodes, surroundings.clock, surroundings.dns, mesh.deployments,
+    serving.allowed, serving.resources, surroundings.nodes, surroundings.clock, surroundings.dns, mesh.workloads,
     mesh.webhooks, mesh.aggregated, mesh.posture, surroundings.runs, surroundings.purpose,
 )  # fmt: skip
 
