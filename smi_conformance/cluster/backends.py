@@ -41,6 +41,8 @@ class Asked:
     images: tuple[str, ...] = ()
     """What the pods of the run will need."""
     keep: bool = False
+    equip: bool = True
+    """Whether a run can set the mesh up, if it takes more than its resources."""
 
     @property
     def name(self) -> str | None:
@@ -72,10 +74,13 @@ class Backend:
     folder: Path | None = None
     """What has to go when the run ends, however it does: private files, such as the kubeconfig."""
 
+    equipped: bool = False
+    """Whether the suite sets the mesh up in a cluster that stays."""
+
     @property
     def ours(self) -> bool:
-        """Whether the suite sets the mesh up; else its owner has done that."""
-        return self.name != "current"
+        """Whether the suite sets the mesh up; else the owner of the cluster has done that."""
+        return self.owned or self.equipped
 
     def api(self) -> client.ApiClient:
         """A client of its own for each caller. Raises ClusterError when the kubeconfig is of no use."""

@@ -28,7 +28,7 @@ from smi_conformance.locations import MANIFESTS
 NAMESPACE, APP, CONTAINER = "smi-conformance", "app=smi-conformance", "suite"
 RESULT, TARBALL, FETCHED = "/out/result.json", "/out/report.tar.gz", "/out/fetched"
 START = 300.0  # seconds until the pod runs: its image has to be pulled
-END = 300.0  # seconds that its deletion may take: its pod has two minutes to remove what the run made
+END = 300.0  # seconds that its deletion may take: its pod has three minutes to remove what the run made
 SILENCE = 900.0  # seconds in which a run says nothing at all
 TROUBLE = (ApiException, HTTPError, OSError, WebSocketException)
 

@@ -60,9 +60,15 @@ class Kind:
 def open_kind(asked: Asked, progress: Progress) -> Backend:
     """A kind cluster with the images that are here. Raises ClusterError; nothing of it stays then."""
     kind = Kind.found()
+    there = asked.name in kind.clusters()
+    if not (there or asked.equip):
+        raise ClusterError(
+            "a new kind cluster would have no mesh, and a run does not install this one: "
+            "kind create cluster --name NAME, install the mesh, then --cluster kind:NAME"
+        )
     if mesh_image.IMAGE in asked.images:
         mesh_image.ensure(kind.engine, progress)
-    backend = _existing(kind, asked, progress) if asked.name in kind.clusters() else _created(kind, asked, progress)
+    backend = (_existing if there else _created)(kind, asked, progress)
     try:
         side_load(kind, backend.title, asked.images, progress)
     except BaseException:
@@ -95,7 +101,9 @@ def _existing(kind: Kind, asked: Asked, progress: Progress) -> Backend:
     except ClusterError as error:
         shutil.rmtree(folder)
         raise ClusterError(f"kind cluster {name} exists and cannot be used ({error}): start or delete it") from error
-    return Backend("kind", kubeconfig, None, partial(shutil.rmtree, folder, ignore_errors=True), False, name, folder)
+    return Backend(
+        "kind", kubeconfig, None, partial(shutil.rmtree, folder, ignore_errors=True), False, name, folder, asked.equip
+    )
 
 
 def _created(kind: Kind, asked: Asked, progress: Progress) -> Backend:

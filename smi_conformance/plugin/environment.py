@@ -138,9 +138,10 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
 
 def _open(options: RunOptions, run: str, progress: Progress) -> Backend:
     images = (options.workload.image, *options.profile.images)
+    equip = options.profile.installer == "reference" or not options.profile.deployments
     asked = Asked(
         options.cluster, run, options.kubeconfig, options.context, options.kind_image, options.kind_nodes,
-        options.kind_config, images, options.keep,
+        options.kind_config, images, options.keep, equip,
     )  # fmt: skip
     return open_backend(asked, progress)
 

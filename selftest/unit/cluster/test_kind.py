@@ -97,6 +97,17 @@ def test_a_cluster_that_was_there_stays(world: World, answering: None) -> None:
     assert not [words for words in world.asked("kind") if words[0] in ("create", "delete")]
 
 
+def test_a_mesh_that_a_run_does_not_install(world: World, answering: None) -> None:
+    """No cluster is made for it; in one that is there its owner has installed it."""
+    with pytest.raises(ClusterError, match="a run does not install this one"):
+        world.open(replace(MINE, equip=False))
+    assert not [words for words in world.asked("kind") if words[0] == "create"]
+    (world.folder / "clusters" / "mine").touch()
+    backend = world.open(replace(MINE, equip=False))
+    assert not backend.ours
+    backend.close()
+
+
 def test_a_named_cluster_that_was_not_there_goes(world: World) -> None:
     """Unless it is to be kept, which is told with the way to it."""
     world.open(MINE).close()
