@@ -90,7 +90,7 @@ def test_a_fault_of_the_reference_mesh_can_be_switched_on(command: Command, star
         ("run --deadline policy=soon", "--deadline policy takes seconds, not 'soon'"),
         ("run --deadline policy=-1", "policy"),
         ("run -n -1", "Invalid value for '-n'"),
-        ("mesh install istio", "unknown mesh that can be installed 'istio'; known: reference"),
+        ("mesh install istio", "unknown mesh 'istio': did you mean istio-"),
         ("doctor --cluster kin", "unknown cluster 'kin'"),
     ],
 )
