@@ -110,7 +110,7 @@ def test_what_a_cluster_asks_for_is_handed_on(command: Command, started: list[Ru
         ("run --deadline policy=soon", "--deadline policy takes seconds, not 'soon'"),
         ("run --deadline policy=-1", "policy"),
         ("run -n -1", "Invalid value for '-n'"),
-        ("mesh install istio", "unknown mesh that can be installed 'istio'; known: reference"),
+        ("mesh install istio", "unknown mesh 'istio': did you mean istio-"),
         ("doctor --cluster kin", "unknown cluster 'kin'"),
         ("doctor --output xml", "unknown output 'xml'; known: text, json"),
         ("doctor --mesh istoi", "unknown mesh 'istoi'"),
