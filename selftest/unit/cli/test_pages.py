@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from smi_conformance.cli.app import app
 from smi_conformance.cli.running import spelled_out
 from smi_conformance.locations import SUITE
+from smi_conformance.matrix import plan
+from smi_conformance.meshes.profile import Profile
 
 PAGES = ("certify-your-mesh", "read-a-failure", "dispute-a-requirement", "ci", "air-gap", "doctor")
 LINE = re.compile(r"^(?:    |\s+)smi-conformance (.*?)(?:\s{3,}.*)?$", re.MULTILINE)
@@ -56,3 +59,17 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_pages_are_linked(name: str) -> None:
     """From the README."""
     assert f"docs/{name}.md" in (Path(SUITE) / "README.md").read_text()
+
+
+def test_the_profile_of_the_page_can_be_used() -> None:
+    """As it stands there."""
+    text = page("certify-your-mesh").partition("```yaml\n")[2].partition("```")[0]
+    profile = Profile.model_validate(yaml.safe_load(text))
+    assert (profile.name, profile.onboarding.sidecar) == ("my-mesh", "my-proxy")
+
+
+def test_the_matrix_of_the_page_can_be_used(tmp_path: Path) -> None:
+    """With the profile of the other page beside it."""
+    (tmp_path / "my-mesh.yaml").write_text(page("certify-your-mesh").partition("```yaml\n")[2].partition("```")[0])
+    (tmp_path / "m.yaml").write_text("meshes:" + page("ci").partition("```yaml\nmeshes:")[2].partition("```")[0])
+    assert [cell.name for cell in plan.read(tmp_path / "m.yaml")] == ["my-mesh-2.14-v1.33.1"]
