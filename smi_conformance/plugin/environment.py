@@ -131,7 +131,8 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
         try:
             environment.close(progress)
         except ClusterError as left:
-            raise ClusterError(f"{error}; {left}") from error
+            if isinstance(error, ClusterError):  # an interrupt stays one
+                raise ClusterError(f"{error}; {left}") from error
         raise
     return environment
 
