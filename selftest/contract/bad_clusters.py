@@ -133,7 +133,7 @@ def silent_webhook(cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         hooks.delete_mutating_webhook_configuration("doctor-nobody")
-        cluster.core.delete_namespaced_service("nobody", HOME)
+        cluster.request("DELETE", f"/api/v1/namespaces/{HOME}/services/nobody")
 
 
 @contextmanager

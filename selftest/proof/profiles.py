@@ -129,15 +129,25 @@ def _rendered(profile: Profile, folder: Path) -> tuple[dict[str, Any], list[Mani
     return told, written
 
 
+NAMES = {"name", "namespace", "service", "serviceAccountName", "instance", "app", "version", "targetPort"}
+"""Fields whose words are names that somebody gave: an API server takes one like the other."""
+
+
 def _distinct(manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Objects that differ in more than their names."""
+    """Objects that differ in more than names."""
     found: dict[str, Manifest] = {}
     for manifest in manifests:
-        if not manifest["kind"].startswith(("CustomResourceDefinition", "ConfigMap")):
-            bare = {**manifest, "metadata": {**manifest["metadata"], "name": "", "namespace": "", "annotations": ""}}
-            marks = sorted(set(manifest["metadata"].get("annotations") or ()) - {"smi-conformance/requirement"})
-            found.setdefault(json.dumps([bare, marks], sort_keys=True), manifest)
+        if manifest["kind"] not in ("CustomResourceDefinition", "ConfigMap"):
+            found.setdefault(json.dumps(_nameless(manifest), sort_keys=True), manifest)
     return list(found.values())
+
+
+def _nameless(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _nameless(one, name) for name, one in value.items() if name != "smi-conformance/requirement"}
+    if isinstance(value, list):
+        return [_nameless(one, key) for one in value]
+    return "" if isinstance(value, str) and key in NAMES else value
 
 
 def _today() -> str:
@@ -155,7 +165,8 @@ def _offered(profile: Profile, manifests: Sequence[Manifest], kubeconfig: Path, 
     file = own / f"{profile.name}.yaml" if own else None
     told: dict[str, Any] = {"date": _today(), "kubernetes": version, "objects": len(manifests)}
     if file and file.exists():
-        theirs = [one for one in yaml.safe_load_all(file.read_text(encoding="utf-8")) if one]
+        read = [one for one in yaml.safe_load_all(file.read_text(encoding="utf-8")) if one]
+        theirs = list({one["metadata"]["name"]: one for one in read}.values())
         refused += [f"by its own definitions: {text}" for text in _refused(cluster, _plain(theirs), manifests)]
         told["own"] = [one["metadata"]["name"] for one in theirs]
         told["own_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -16,7 +16,7 @@ Made by `python -m selftest.proof.profiles --page`; the record is `smi_conforman
   names, labels, annotations, ports and declared features of the profile. No scenario ended in an error. The model plays
   the part of the mesh, so what passed or failed there says nothing of the mesh.
 - **Accepted**: a real API server that serves the resources of the mesh at its versions took every object that such a
-  run writes, by a dry run (`dryRun=All`). Objects that differ in nothing but their names are counted once. Settings of
+  run writes, by a dry run (`dryRun=All`). Objects that differ in nothing but names are counted once. Settings of
   a mesh (`postures`) are not among them, nor is what the mesh's own webhooks would say: they need the mesh.
 - **Its own definitions**: the same with the definitions that the mesh itself brings, where they could be had, without
   conversion by webhook.

@@ -36,9 +36,9 @@ app.command("list", epilog=listing.EXAMPLES)(listing.show)
 app.add_typer(lab.app, name="lab")
 app.add_typer(reports.app, name="report")
 app.add_typer(mesh.app, name="mesh")
-app.add_typer(incluster.app, name="in-cluster")
 app.add_typer(matrix.app, name="matrix")
 app.add_typer(images.app, name="images")
+app.add_typer(incluster.app, name="in-cluster")
 
 
 def execute(argv: Sequence[str]) -> int:

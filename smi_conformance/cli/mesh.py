@@ -48,11 +48,18 @@ def spelled_out(argv: Sequence[str]) -> list[str]:
 
 
 @app.command("list")
-def list_profiles() -> None:
+def list_profiles(
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", metavar="", help="As the table of docs/meshes.md.")
+    ] = False,
+) -> None:
     """List the profiles: what each mesh claims, and how far the profile was tried."""
     from smi_conformance.cli import profiles  # noqa: PLC0415
 
-    profiles.table()
+    if as_markdown:
+        print(profiles.markdown(), end="")
+    else:
+        profiles.table()
 
 
 @app.command()
@@ -110,6 +117,8 @@ def uninstall(
     setup.require_installable(profile)
     found = removal.leftovers(cluster, profile, definitions=not keep_crds)
     print("\n".join([f"{profile.title}: {len(found)} objects", *(f"  {_shown(ref)}" for ref in found)]))
+    if any(ref.kind == "CustomResourceDefinition" for ref in found):
+        print("With a CustomResourceDefinition all objects of its kind go, whoever made them (--keep-crds).")
     if dry_run or not found:
         return OK
     if not yes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from smi_conformance.cli.listing import tabulate
 
 if TYPE_CHECKING:
-    from smi_conformance.meshes.profile import Profile
+    from smi_conformance.meshes.profile import Combination, Profile
 
 HEAD = ("name", "title", "version", "role", "claims", "state")
 
@@ -25,6 +25,39 @@ def rows() -> Iterator[Sequence[str]]:
 def table() -> None:
     """The built-in profiles, with how far each was tried."""
     tabulate(HEAD, rows())
+
+
+def markdown() -> str:
+    """The built-in profiles as a table of the docs: a row for each version of a mesh on some versions of Kubernetes."""
+    from smi_conformance.meshes.profile import available  # noqa: PLC0415
+
+    lines = ["| profile | mesh | Kubernetes | claims | state |", "| --- | --- | --- | --- | --- |"]
+    for profile in available():
+        for one in profile.combinations:
+            cells = (
+                profile.name,
+                f"{profile.title}, {one.mesh}",
+                one.kubernetes,
+                claims(profile),
+                _state(profile, one),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _state(profile: Profile, one: Combination) -> str:
+    """What is known of a row, the strongest first; what was proven of a profile holds for each of its rows."""
+    from smi_conformance.meshes.proof import RECORD, record  # noqa: PLC0415
+
+    if one.run:
+        return f"**run** {one.run.date} ({one.run.record})"
+    proven = record(profile)
+    told = [f"historical: {one.historical}"] if one.historical else ["unverified"]
+    if "accepted" in proven:
+        told.append(f"accepted {proven['accepted']['date']} by Kubernetes {proven['accepted']['kubernetes']}")
+    if "rendered" in proven:
+        told.append(f"rendered {proven['rendered']['date']} ({RECORD})")
+    return "; ".join(told)
 
 
 def claims(profile: Profile) -> str:
@@ -68,10 +101,7 @@ def _sections(profile: Profile) -> Iterator[tuple[str, Iterable[str]]]:
     yield "sources", profile.sources
 
 
-def _combination(one: object) -> str:
-    from smi_conformance.meshes.profile import Combination  # noqa: PLC0415
-
-    assert isinstance(one, Combination)
+def _combination(one: Combination) -> str:
     seen = f"run {one.run.date}: {one.run.where} ({one.run.record})" if one.run else "never run"
     return f"{one.mesh} on Kubernetes {one.kubernetes}: " + (
         f"historical: {one.historical}" if one.historical else seen

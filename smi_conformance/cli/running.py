@@ -94,12 +94,12 @@ def run(
     api: Annotated[
         list[str] | None,
         typer.Option(
-            help="API versions under test: stable (release v0.6.0), all, or those of one group; the other groups stay "
-            "at stable. Each scenario runs once per version. Repeatable.",
+            help="API versions under test: stable (release v0.6.0), all, or those of one group. A group that is not "
+            "named: stable, or what the profile claims instead. Each scenario runs once per version. Repeatable.",
             metavar="stable|all|GROUP=VERSION[,VERSION]",
             rich_help_panel=WHAT,
             autocompletion=complete.versions,
-            show_default="stable",
+            show_default="stable, or what the profile claims",
         ),
     ] = None,
     posture: Annotated[

@@ -95,9 +95,7 @@ def _cell(path: Path, matrix: Matrix, mesh: Mesh, where: str) -> Cell:
     profile = load(named)
     version = mesh.version or profile.version
     backend: list[str] = ["--cluster", where] if where in ("embedded", "model") else _kind(where)
-    name = "-".join(
-        SLUG.sub("-", part.lower()).strip("-") for part in (profile.name, version, where.rpartition("/")[2])
-    )
+    name = "-".join(SLUG.sub("-", part.lower()).strip("-") for part in (profile.name, version, _short(where)))
     options = ("--mesh", named, *backend, *matrix.options, *mesh.options)
     return Cell(name=name, mesh=profile.name, version=version, kubernetes=_short(where), options=options)
 

@@ -54,11 +54,8 @@ def _served(cluster: Cluster, name: str, wanted: Collection[str]) -> Check:
     if found is None:
         return Check(False, name, f"not there, want {', '.join(wanted)}")
     served = [one["name"] for one in found["spec"]["versions"] if one["served"]]
-    more = [version for version in served if version not in wanted]
-    told = f"serves {', '.join(served)}" + (
-        f", the profile says {', '.join(wanted)}" if set(served) != set(wanted) else ""
-    )
-    return Check(set(wanted) <= set(served), name, told + (" (more than that)" if more else ""))
+    told = "" if set(served) == set(wanted) else f", the profile says {', '.join(wanted)}"
+    return Check(set(wanted) <= set(served), name, f"serves {', '.join(served)}{told}")
 
 
 def _ready(cluster: Cluster, kind: str, name: str) -> Check:

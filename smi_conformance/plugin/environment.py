@@ -131,7 +131,8 @@ def open_environment(options: RunOptions, progress: Progress) -> Environment:
         try:
             environment.close(progress)
         except ClusterError as left:
-            raise ClusterError(f"{error}; {left}") from error
+            if isinstance(error, ClusterError):  # an interrupt stays one
+                raise ClusterError(f"{error}; {left}") from error
         raise
     return environment
 
@@ -143,10 +144,7 @@ def _open(options: RunOptions, run: str, progress: Progress) -> Backend:
         options.cluster, run, options.kubeconfig, options.context, options.kind_image, options.kind_nodes,
         options.kind_config, images, options.keep, equip,
     )  # fmt: skip
-    backend = open_backend(asked, progress)
-    if not (backend.ours or options.yes_this_cluster):
-        require_test_cluster(backend.api(), options.profile.namespaces)
-    return backend
+    return open_backend(asked, progress)
 
 
 def _open_model(options: RunOptions) -> Backend:
@@ -181,27 +179,6 @@ def _prepare(environment: Environment, progress: Progress) -> None:
     environment.started = _started(environment)
 
 
-def _examine(environment: Environment, cluster: KubeCluster, progress: Progress) -> None:
-    """Wait for the mesh, which may just have been installed, and see that nothing would spoil the run."""
-    options, backend = environment.options, environment.backend
-    assert backend
-    progress("looking at the cluster and the mesh")
-    there = [name for name in options.profile.deployments if cluster.get(_deployment(name))]
-    if there == options.profile.deployments:
-        with suppress(ClusterError):  # why it does not come is found below
-            wait_ready(cluster, options.profile)
-    patient = Patient(
-        backend.api(), options.profile, environment.run, options.postures, options.limits.ready, options.workload,
-        options.namespace_prefix,
-    )  # fmt: skip
-    before_run(patient, environment.protect)
-
-
-def _deployment(name: str) -> Ref:
-    namespace, _, own = name.partition("/")
-    return Ref("apps/v1", "Deployment", own, namespace)
-
-
 def _notes(options: RunOptions) -> Iterator[str]:
     """What a reader of the verdicts has to know of the profile."""
     profile = options.profile
@@ -213,6 +190,31 @@ def _notes(options: RunOptions) -> Iterator[str]:
             f"posture {options.postures[0]} is what {profile.title} has to be installed with "
             f"(mesh install {profile.name} --posture {options.postures[0]}): a run cannot change it"
         )
+
+
+def _examine(environment: Environment, cluster: KubeCluster, progress: Progress) -> None:
+    """Wait for the mesh, which may just have been installed, and see that nothing would spoil the run."""
+    options, backend = environment.options, environment.backend
+    assert backend
+    progress("looking at the cluster and the mesh")
+    patient = Patient(
+        backend.api(), options.profile, environment.run, options.postures, options.limits.ready, options.workload,
+        options.namespace_prefix,
+    )  # fmt: skip
+
+    def willing() -> None:
+        if not options.yes_this_cluster:
+            require_test_cluster(patient.api, options.profile.namespaces)
+        if all(cluster.get(_deployment(name)) for name in options.profile.deployments):
+            with suppress(ClusterError):  # why it does not come is found afterwards
+                wait_ready(cluster, options.profile)
+
+    before_run(patient, willing, environment.protect)
+
+
+def _deployment(name: str) -> Ref:
+    namespace, _, own = name.partition("/")
+    return Ref("apps/v1", "Deployment", own, namespace)
 
 
 def _remove(backend: Backend, run: str, deadline: float) -> None:

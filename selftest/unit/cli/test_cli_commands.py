@@ -14,7 +14,7 @@ import pytest
 from selftest.unit.cli.conftest import SWITCHES, Command, replays
 from selftest.unit.report import sample
 from smi_conformance.cluster import doctor
-from smi_conformance.cluster.doctor import Check
+from smi_conformance.cluster.doctor import Finding
 from smi_conformance.cluster.port import ClusterError
 from smi_conformance.lab import cluster as lab
 from smi_conformance.meshes import install
@@ -110,8 +110,13 @@ def test_what_a_cluster_asks_for_is_handed_on(command: Command, started: list[Ru
         ("run --deadline policy=soon", "--deadline policy takes seconds, not 'soon'"),
         ("run --deadline policy=-1", "policy"),
         ("run -n -1", "Invalid value for '-n'"),
-        ("mesh install istio", "unknown mesh that can be installed 'istio'; known: reference"),
+        ("mesh install istio", "unknown mesh 'istio': did you mean istio-"),
         ("doctor --cluster kin", "unknown cluster 'kin'"),
+        ("doctor --output xml", "unknown output 'xml'; known: text, json"),
+        ("doctor --mesh istoi", "unknown mesh 'istoi'"),
+        ("doctor --context c", "--kubeconfig and --context go with --cluster current"),
+        ("images load a.tar --into kindd", "unknown target 'kindd'"),
+        ("images list --part meshes", "unknown part 'meshes'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(command: Command, started: list[RunOptions], argv: str, told: str) -> None:
@@ -234,19 +239,31 @@ def test_list_json_is_one_object(command: Command) -> None:
 
 
 def test_doctor_says_what_mends_a_problem(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And ends with 1 when there is one."""
-    found = [Check("cluster", True, "v1.33"), Check("rights", False, "missing: create pods", "kubectl create ...")]
-    monkeypatch.setattr(doctor, "checks", lambda *_: iter(found))
+    """And ends with 1 when there is one, with 3 when there is no cluster; a warning spoils nothing."""
+    well, off = Finding("cluster", "ok", "v1.33"), Finding("clock", "warning", "6 s apart", "timedatectl ...")
+    missing = Finding("rights", "problem", "missing: create pods", "kubectl create ...")
+    found = [well, off, missing]
+    monkeypatch.setattr(doctor, "checks", lambda _: iter(found))
     assert command("doctor", "--cluster", "current") == (
         1,
         "ok       cluster: v1.33\n"
+        "warning  clock: 6 s apart\n"
+        "         to mend it: timedatectl ...\n"
         "problem  rights: missing: create pods\n"
         "         to mend it: kubectl create ...\n"
-        "1 problem found\n",
+        "1 problem found, 1 warning\n",
         "",
     )
     found.pop()
-    assert command("doctor")[:2] == (0, "ok       cluster: v1.33\nready for a run\n")
+    assert command("doctor")[:2] == (
+        0,
+        "ok       cluster: v1.33\nwarning  clock: 6 s apart\n         to mend it: timedatectl ...\n"
+        "ready for a run, 1 warning\n",
+    )
+    found[:] = [Finding("cluster", "fatal", "nobody answers", "kubectl cluster-info")]
+    code, out, _ = command("doctor", "--output", "json")
+    told = {"check": "cluster", "severity": "fatal", "found": "nobody answers", "remedy": "kubectl cluster-info"}
+    assert (code, json.loads(out)) == (3, {"exit": 3, "findings": [told]})
 
 
 def test_lab_commands(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ __all__ = ["Finding", "Patient", "Question", "Severity", "before_run", "checks"]
 ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
 # Cheapest first; none of them creates anything.
 LOOKS: tuple[Callable[[Patient], Found], ...] = (
-    serving.allowed, serving.resources, surroundings.nodes, surroundings.clock, surroundings.dns, mesh.deployments,
+    serving.allowed, serving.resources, surroundings.nodes, surroundings.clock, surroundings.dns, mesh.workloads,
     mesh.webhooks, mesh.aggregated, mesh.posture, surroundings.runs, surroundings.purpose,
 )  # fmt: skip
 
@@ -137,13 +137,16 @@ def _removed(patient: Patient) -> str:
     return ""
 
 
-def before_run(patient: Patient, protected: Callable[[], None]) -> None:
-    """What a run does not begin without. `protected` is called before anything is made.
+def before_run(patient: Patient, willing: Callable[[], None], protected: Callable[[], None]) -> None:
+    """What a run does not begin without.
 
-    The canary's namespace stays until the end of the run, for other runs to see. Raises ClusterError with all that
-    was found in one look.
+    `willing` is called when it is known that the cluster can be looked at, `protected` before anything is made. The
+    canary's namespace stays until the end of the run, for other runs to see. Raises ClusterError with all that was
+    found in one look.
     """
-    _stop_at(_looked(patient))
+    _stop_at(_guarded(serving.allowed, patient))
+    willing()
+    _stop_at(finding for look in LOOKS[1:] for finding in _guarded(look, patient))
     protected()
     canary = Canary(patient)
     try:

@@ -1,4 +1,4 @@
-"""The health of the mesh, as far as the API server can tell: Deployments, webhooks, aggregated APIs, the posture."""
+"""The health of the mesh, as far as the API server can tell: its workloads, webhooks, aggregated APIs, the posture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from smi_conformance.cluster.doctor.findings import Finding, Found, Patient, condition, holds, ok, problem, warning
 from smi_conformance.meshes.profile import Setting
+from smi_conformance.meshes.verification import numbers
 
 HOOKS = "/apis/admissionregistration.k8s.io/v1"
 KINDS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
@@ -21,30 +22,36 @@ MADE = {
 }  # fmt: skip
 
 
-def deployments(patient: Patient) -> Found:
-    """Each Deployment that the profile names."""
-    for deployment in patient.profile.deployments:
-        namespace, _, name = deployment.partition("/")
-        found = patient.there(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
-        yield _deployment(patient, namespace, name, found)
+def workloads(patient: Patient) -> Found:
+    """Each Deployment, DaemonSet and StatefulSet that the profile names."""
+    profile = patient.profile
+    kinds = {"Deployment": profile.deployments, "DaemonSet": profile.daemonsets, "StatefulSet": profile.statefulsets}
+    for kind, names in kinds.items():
+        for namespace, _, name in (workload.partition("/") for workload in names):
+            found = patient.there(f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
+            yield _workload(patient, kind, f"{namespace}/{name}", found)
 
 
-def _deployment(patient: Patient, namespace: str, name: str, found: Mapping[str, Any] | None) -> Finding:
-    check = f"deployment {namespace}/{name}"
+def _workload(patient: Patient, kind: str, place: str, found: Mapping[str, Any] | None) -> Finding:
+    check = f"{kind.lower()} {place}"
     if found is None:
         remedy = f"install {patient.profile.title} as a whole" + _installer(patient)
         return problem(check, "not there: the mesh is not installed, or half", remedy)
-    wanted, status = found["spec"].get("replicas", 1), found.get("status") or {}
-    told = f"{status.get('availableReplicas', 0)} of {wanted} pods available"
-    if wanted and holds(found, "Available"):
+    ready, wanted = numbers(kind, dict(found))
+    told = f"{ready} of {wanted} pods {'available' if kind == 'Deployment' else 'ready'}"
+    if 0 < wanted <= ready:
         return ok(check, told)
+    namespace, _, name = place.partition("/")
     why = _why(patient, namespace, found) or condition(found, "Available").get("message", "")
-    return problem(check, f"{told}: {why or 'none is wanted'}", f"kubectl -n {namespace} describe deployment {name}")
+    return problem(
+        check, f"{told}: {why or 'none is wanted'}", f"kubectl -n {namespace} describe {kind.lower()} {name}"
+    )
 
 
 def _installer(patient: Patient) -> str:
-    installable = patient.profile.installer == "reference"
-    return f": smi-conformance mesh install {patient.profile.name}" if installable else ""
+    profile = patient.profile
+    installable = profile.installer == "reference" or profile.installation
+    return f": smi-conformance mesh install {profile.name}" if installable else ""
 
 
 def _why(patient: Patient, namespace: str, deployment: Mapping[str, Any]) -> str:
@@ -130,12 +137,16 @@ def _silent(patient: Patient, service: Mapping[str, Any]) -> str:
 
 def aggregated(patient: Patient) -> Found:
     """Aggregated APIs: while one is out of reach no namespace can be deleted, those of a run neither."""
-    down = [one for one in patient.items(APISERVICES) if not holds(one, "Available")]
+    there = patient.items(APISERVICES)
+    down = [one for one in there if not holds(one, "Available")]
+    missing = {*patient.profile.apiservices} - {one["metadata"]["name"] for one in there}
+    for name in sorted(missing):
+        yield problem(f"apiservice {name}", "not there: the mesh is not installed, or half", "install it as a whole")
     for one in down:
         name, why = one["metadata"]["name"], condition(one, "Available").get("message", "not available")
         remedy = f"kubectl describe apiservice {name}"
         yield problem(f"apiservice {name}", f"{why}; until it answers no namespace can be deleted", remedy)
-    if not down:
+    if not (down or missing):
         yield ok("apiservices", "all available")
 
 
