@@ -227,8 +227,8 @@ def _listed(cluster: KubeCluster, definitions: Sequence[Manifest]) -> bool:
     paths = [
         f"/apis/{one['spec']['group']}/{version['name']}/{one['spec']['names']['plural']}"
         for one in definitions
-        for version in one["spec"]["versions"]
-        if version["served"]
+        for version in one["spec"].get("versions") or [{"name": one["spec"]["version"]}]  # as v1beta1 may have it
+        if version.get("served", True)
     ]
     return all(cluster.api("GET", path).status == 200 for path in paths)
 
