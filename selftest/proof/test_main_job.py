@@ -21,7 +21,7 @@ from smi_conformance.plugin.catalogue import scenarios
 REGISTERED = load_register(REGISTER)
 
 # What the lab with the reference mesh cannot show, and says so: it has no metrics API, and nobody's rights are checked.
-NOT_HERE = {f"TM-08{n}": "unsupported" for n in range(5)} | {"TA-132": "skipped"}
+NOT_HERE = {f"TM-08{n}": "unsupported" for n in range(5)}
 
 
 def judged() -> set[str]:

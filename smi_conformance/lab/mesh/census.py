@@ -127,7 +127,8 @@ def _owners_of(replica_sets: Iterable[Json]) -> Iterator[tuple[str, str]]:
 
 def _member(pod: Json, state: State, deployments: Mapping[str, str]) -> Member:
     name = _name(pod)
-    return Member(Ref("pods", *name), frozenset(_parts(pod, name, state, deployments)))
+    labels = frozenset((pod["metadata"].get("labels") or {}).items())
+    return Member(Ref("pods", *name), frozenset(_parts(pod, name, state, deployments)), labels)
 
 
 def _parts(pod: Json, name: Name, state: State, deployments: Mapping[str, str]) -> Iterator[Ref]:

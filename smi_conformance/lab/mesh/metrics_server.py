@@ -96,7 +96,7 @@ class MetricsServer:
 
     def _answer(self, request: web.BaseRequest, trust: Trust) -> web.Response:
         try:
-            if not self._plane.switches.guarded(is_front_proxy(request, trust)):
+            if not self._plane.switches.guarded(is_front_proxy(request, trust), request.headers):
                 raise NotServed(401, "Unauthorized", "only the Kubernetes API server is answered")
             if request.method != "GET":
                 message = "the server does not allow this method on the requested resource"

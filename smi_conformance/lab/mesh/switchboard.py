@@ -6,7 +6,7 @@ needs to remember what it saw before is a class, and remembers from the moment i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -147,10 +147,10 @@ class Switches:
             answer = change(answer, ask)
         return answer
 
-    def guarded(self, is_front_proxy: bool) -> bool:
+    def guarded(self, is_front_proxy: bool, headers: Mapping[str, str]) -> bool:
         """Whether a request for metrics is answered at all."""
         for change in self._changes("guarded"):
-            is_front_proxy = change(is_front_proxy)
+            is_front_proxy = change(is_front_proxy, headers)
         return is_front_proxy
 
     def converted(self, item: Json, written: Json) -> Json:
