@@ -182,7 +182,7 @@ class _Sketch(Cast):
         for place in PLACES:
             self.make_namespace(place)
         for part in (part for group in GROUPS for part in PARTS[group]):
-            self._make_part(part)
+            self.make_part(part)
             self.parts[part.name] = (part, ())
 
 

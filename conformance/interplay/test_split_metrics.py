@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fixtures.cast import Actors
-from fixtures.split_metrics import SplitMetrics
 from fixtures.readings import Readings
 from fixtures.split import Splitter
+from fixtures.split_metrics import SplitMetrics
 from smi_conformance.plugin import requirement
 
 

@@ -22,7 +22,7 @@ JUNK = st.recursive(
 
 def body(**fields: Any) -> dict[str, Any]:
     """A TrafficMetrics as the specification shows it, with some fields changed."""
-    rows = [{"name": f"p{p}_response_latency", "unit": "seconds", "value": f"{p}m"} for p in (50, 90, 99)]
+    rows: list[Any] = [{"name": f"p{p}_response_latency", "unit": "seconds", "value": f"{p}m"} for p in (50, 90, 99)]
     rows += [{"name": "success_count", "value": "100"}, {"name": "failure_count", "value": 7}]
     edge = {"direction": "from", "side": "server", "resource": None}
     known = {"kind": "TrafficMetrics", "resource": POD, "edge": edge, "metrics": rows}
@@ -36,7 +36,7 @@ def counted(value: Any) -> dict[str, Any]:
 
 def test_an_item_is_read() -> None:
     found = metrics.single(200, body())
-    assert found.counts == (100, 7)
+    assert found.counts == (Decimal(100), Decimal(7))
     assert [found.latency(percent) for percent in (50, 90, 99)] == [0.05, 0.09, 0.099]
     assert (found.window, found.timestamp, found.peer) == (30.0, 1554762355.0, None)
     assert list(metrics.defects(body())) == []
@@ -87,7 +87,8 @@ def test_what_is_no_time(text: Any) -> None:
     ("status", "answer"),
     [
         (500, "Internal Server Error"), (503, {"kind": "Status", "message": "no endpoints"}), (404, {}),
-        (200, "<html><body>Welcome</body></html>"), (200, []), (200, {}), (200, {"kind": "PodMetricsList", "items": []}),
+        (200, "<html><body>Welcome</body></html>"), (200, []), (200, {}),
+        (200, {"kind": "PodMetricsList", "items": []}),
         (200, {"kind": "TrafficMetricsList"}), (200, {"kind": "TrafficMetricsList", "items": {}}),
         (200, {"kind": "TrafficMetricsList", "items": [None]}), (200, {"kind": "TrafficMetricsList", "items": [{}]}),
     ],
