@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smi_conformance.cli import fuzz, lab, listing, mesh, problems, reports, running
+from smi_conformance.cli import fuzz, lab, listing, measuring, mesh, problems, reports, running
 from smi_conformance.cli.running import CODES, WHERE, Context, Kubeconfig
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 app.command("run", epilog=running.EXAMPLES + CODES)(running.run)
 app.command("fuzz", epilog=fuzz.EXAMPLES + fuzz.CODES)(fuzz.fuzz)
 app.command("list", epilog=listing.EXAMPLES)(listing.show)
+app.command("top", epilog=measuring.TOP_EXAMPLES + measuring.CODES)(measuring.top)
+app.command("topology", epilog=measuring.TOPOLOGY_EXAMPLES + measuring.CODES)(measuring.topology)
 app.add_typer(lab.app, name="lab")
 app.add_typer(reports.app, name="report")
 app.add_typer(mesh.app, name="mesh")
