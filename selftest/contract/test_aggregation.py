@@ -48,8 +48,8 @@ def bundle(cluster: Cluster, namespace: str) -> str:
     return base64.b64encode(ca).decode()
 
 
-def serve(cluster: Cluster, namespace: str, name: str, selector: Object) -> None:
-    spec = {"selector": selector, "ports": [{"port": 443, "targetPort": 8443}]}
+def serve(cluster: Cluster, namespace: str, name: str, selector: Object, target: int = 8443) -> None:
+    spec = {"selector": selector, "ports": [{"port": 443, "targetPort": target}]}
     cluster.core.create_namespaced_service(namespace, {"metadata": {"name": name}, "spec": spec})
 
 
@@ -172,16 +172,22 @@ def test_a_service_without_endpoints(
     group = register(name, caBundle=bundle)
     until(cluster, group, "False", "MissingEndpoints")
     becomes(cluster, f"/apis/{group}/{VERSION}/things", 503)
-    patch = {"spec": {"selector": {"app": "extension"}}}
-    cluster.core.patch_namespaced_service(name, namespace, patch)
-    # The certificate is for another name.
+
+
+def test_a_server_that_does_not_answer(
+    cluster: Cluster, namespace: str, name: str, register: Register, bundle: str
+) -> None:
+    serve(cluster, namespace, name, {"app": "extension"}, target=9999)
+    group = register(name, caBundle=bundle)
     until(cluster, group, "False", "FailedDiscoveryCheck")
+    becomes(cluster, f"/apis/{group}/{VERSION}/things", 503)
 
 
 def test_an_authority_that_is_not_the_servers(cluster: Cluster, register: Register, bundle: str) -> None:
+    """It counts as available, for that is found out without looking at certificates; requests fail."""
     other, _ = certificate("extension.example.com")
     group = register("extension", caBundle=base64.b64encode(other).decode())
-    until(cluster, group, "False", "FailedDiscoveryCheck")
+    until(cluster, group, "True", "Passed")
     becomes(cluster, f"/apis/{group}/{VERSION}/things", 503)
 
 

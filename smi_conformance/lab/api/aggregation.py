@@ -107,17 +107,34 @@ class Behind:
             self._session = None
 
     async def ask(
-        self, service: Object, method: str, path: str, headers: CIMultiDict[str], body: bytes = b"", limit: float = 0
+        self, service: Object, method: str, path: str, headers: CIMultiDict[str], body: bytes = b""
     ) -> aiohttp.ClientResponse:
-        """The answer of the server behind. `limit`: seconds for all of it; 0: none. Raises Unreachable."""
+        """The answer of the server behind. Raises Unreachable."""
         spec = service["spec"]
-        url, name = self._target(spec["service"])
+        tls = self._context(spec.get("caBundle") or "", bool(spec.get("insecureSkipTLSVerify")))
+        timeout = aiohttp.ClientTimeout(sock_connect=CHECK_SECONDS)
+        return await self._send(service, method, path, headers, body, tls, timeout)
+
+    async def check(self, service: Object, path: str, headers: CIMultiDict[str]) -> aiohttp.ClientResponse:
+        """The same for the condition, whatever certificate the server has: kube-apiserver does not look at it here."""
+        tls = self._context("", True)
+        return await self._send(service, "GET", path, headers, b"", tls, aiohttp.ClientTimeout(total=CHECK_SECONDS))
+
+    async def _send(
+        self,
+        service: Object,
+        method: str,
+        path: str,
+        headers: CIMultiDict[str],
+        body: bytes,
+        tls: ssl.SSLContext,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        url, name = self._target(service["spec"]["service"])
         if self._session is None:
             # A kept connection may lead to a pod that is gone.
             connector = aiohttp.TCPConnector(force_close=True)
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False)
-        tls = self._context(spec.get("caBundle") or "", bool(spec.get("insecureSkipTLSVerify")))
-        timeout = aiohttp.ClientTimeout(total=limit or None, sock_connect=CHECK_SECONDS)
         headers["Host"] = name
         try:
             return await self._session.request(

@@ -8,7 +8,6 @@ from multidict import CIMultiDict
 
 from smi_conformance.lab.api.aggregation import (
     API_SERVICES,
-    CHECK_SECONDS,
     Behind,
     Unreachable,
     condition_of,
@@ -94,7 +93,7 @@ class Availability(Controller):
     async def _discovery(self, service: Object, path: str) -> Verdict:
         headers: CIMultiDict[str] = on_behalf_of({"Accept": "application/json"}, _ASKS)
         try:
-            async with await self._behind.ask(service, "GET", path, headers, limit=CHECK_SECONDS) as reply:
+            async with await self._behind.check(service, path, headers) as reply:
                 status = reply.status
         except (Unreachable, TimeoutError) as error:
             return "False", "FailedDiscoveryCheck", f"failing or missing response from {path}: {error}"

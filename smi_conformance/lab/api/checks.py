@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from smi_conformance.lab.api.aggregation import API_SERVICES, api_service_causes
 from smi_conformance.lab.api.errors import ApiError, Cause, Object
 from smi_conformance.lab.api.names import dns_label, label_causes, metadata_causes
 from smi_conformance.lab.api.resources import Resource
-from smi_conformance.lab.api.selectors import label_selector
+from smi_conformance.lab.api.selectors import label_selector, match_labels
 from smi_conformance.lab.api.services import service_causes
 
 Check = Callable[[Object, Object | None], Iterator[Cause]]
@@ -102,25 +103,46 @@ def _container(container: Object, volumes: set[Any], path: str) -> Iterator[Caus
 
 def _workload(workload: Object, current: Object | None) -> Iterator[Cause]:
     spec = workload.get("spec") or {}
-    selector, template = spec.get("selector"), spec.get("template")
-    if not selector:
+    if current is not None and spec.get("selector") != current["spec"].get("selector"):
+        yield invalid("spec.selector", spec.get("selector"), "field is immutable")
+    if workload.get("kind") != "DaemonSet" and (not isinstance(spec.get("replicas"), int) or spec["replicas"] < 0):
+        yield invalid("spec.replicas", spec.get("replicas"), "must be greater than or equal to 0")
+    yield from _template(spec, label_selector(spec["selector"]) if spec.get("selector") else None, ("Always",))
+
+
+def _replication_controller(controller: Object, current: Object | None) -> Iterator[Cause]:
+    spec = controller.get("spec") or {}
+    selector = spec.get("selector")
+    yield from _template(spec, partial(match_labels, selector) if selector else None, ("Always",))
+
+
+def _job(job: Object, current: Object | None) -> Iterator[Cause]:
+    yield from _template(job.get("spec") or {}, lambda labels: True, ("Never", "OnFailure"))
+
+
+def _template(
+    spec: Object, selects: Callable[[Object], bool] | None, restart_policies: tuple[str, ...]
+) -> Iterator[Cause]:
+    template = spec.get("template")
+    if selects is None:
         yield required("spec.selector")
     if not isinstance(template, dict):
         yield required("spec.template")
         return
     labels = template["metadata"].get("labels") or {}
-    if selector and not label_selector(selector)(labels):
+    if selects is not None and not selects(labels):
         problem = "`selector` does not match template `labels`"
         yield invalid("spec.template.metadata.labels", labels, problem)
     yield from label_causes(labels, "spec.template.metadata.labels")
-    if current is not None and selector != current["spec"].get("selector"):
-        yield invalid("spec.selector", selector, "field is immutable")
-    if not isinstance(spec.get("replicas"), int) or spec["replicas"] < 0:
-        yield invalid("spec.replicas", spec.get("replicas"), "must be greater than or equal to 0")
-    yield from _pod_spec(template["spec"], "spec.template.spec")
-    if template["spec"].get("restartPolicy") in ("OnFailure", "Never"):
-        message = f'Unsupported value: "{template["spec"]["restartPolicy"]}": supported values: "Always"'
-        yield "FieldValueNotSupported", "spec.template.spec.restartPolicy", message
+    path, policy = "spec.template.spec", template["spec"].get("restartPolicy")
+    if policy in restart_policies:
+        yield from _pod_spec(template["spec"], path)
+        return
+    yield from _pod_spec({**template["spec"], "restartPolicy": "Always"}, path)
+    supported = ", ".join(f'"{one}"' for one in sorted(restart_policies, reverse=True))
+    if policy or restart_policies != ("Always",):
+        message = f'Unsupported value: "{policy}": supported values: {supported}'
+        yield "FieldValueNotSupported", f"{path}.restartPolicy", message
 
 
 def _binding(binding: Object, current: Object | None) -> Iterator[Cause]:
@@ -159,6 +181,10 @@ _CHECKS: dict[str, Check] = {
     "secrets": _config,
     "deployments.apps": _workload,
     "replicasets.apps": _workload,
+    "statefulsets.apps": _workload,
+    "daemonsets.apps": _workload,
+    "jobs.batch": _job,
+    "replicationcontrollers": _replication_controller,
     "rolebindings.rbac.authorization.k8s.io": _binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _binding,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks,

@@ -142,6 +142,38 @@ def _replica_set(replica_set: Object) -> None:
     replica_set.setdefault("status", {"replicas": 0})
 
 
+def _replication_controller(controller: Object) -> None:
+    _template(controller)
+    spec = controller["spec"]
+    labels = (spec.get("template") or {}).get("metadata", {}).get("labels")
+    _fill(spec, replicas=1, selector=labels)
+    controller.setdefault("status", {"replicas": 0})
+
+
+def _stateful_set(stateful_set: Object) -> None:
+    _template(stateful_set)
+    _fill(stateful_set["spec"], replicas=1, podManagementPolicy="OrderedReady", revisionHistoryLimit=10)
+    stateful_set.setdefault("status", {"replicas": 0})
+
+
+def _daemon_set(daemon_set: Object) -> None:
+    _template(daemon_set)
+    _fill(daemon_set["spec"], revisionHistoryLimit=10)
+    counts = ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady")
+    daemon_set.setdefault("status", dict.fromkeys(counts, 0))
+
+
+def _job(job: Object) -> None:
+    template = job.setdefault("spec", {}).get("template")
+    named = isinstance(template, dict) and (template.get("spec") or {}).get("restartPolicy")
+    _template(job)
+    if isinstance(template, dict) and not named:
+        # Nobody's default here: Always, which is that of pods, is refused.
+        template["spec"]["restartPolicy"] = ""
+    _fill(job["spec"], parallelism=1, completions=job["spec"].get("parallelism") or 1, backoffLimit=6)
+    job.setdefault("status", {})
+
+
 def _namespace(namespace: Object) -> None:
     meta = namespace["metadata"]
     if meta.get("name"):
@@ -215,6 +247,10 @@ _DEFAULTS: dict[str, Callable[[Object], None]] = {
     "deployments.apps": _deployment,
     "replicasets.apps": _replica_set,
     "apiservices.apiregistration.k8s.io": _api_service,
+    "replicationcontrollers": _replication_controller,
+    "statefulsets.apps": _stateful_set,
+    "daemonsets.apps": _daemon_set,
+    "jobs.batch": _job,
     "endpointslices.discovery.k8s.io": _slice,
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks,

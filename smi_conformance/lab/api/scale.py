@@ -10,8 +10,9 @@ _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
 def scale_of(obj: Object) -> Object:
-    """The Scale of a Deployment or ReplicaSet."""
-    labels = (obj["spec"].get("selector") or {}).get("matchLabels") or {}
+    """The Scale of a workload."""
+    selector = obj["spec"].get("selector") or {}
+    labels = selector if obj["kind"] == "ReplicationController" else selector.get("matchLabels") or {}
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

@@ -1,6 +1,7 @@
 """The sidecar container's main process: gets the pod's certificate, runs Envoy, and says when the pod is ready.
 
-Beside Envoy, which knows nothing of it, it follows the policy for UDP and writes it into the kernel.
+Beside Envoy, which knows nothing of it, it follows the policy for UDP and writes it into the kernel, and tells the
+control plane of the requests that Envoy writes down.
 
 `python -m smi_conformance.lab.mesh.agent`. Many of these start at once, so little is imported.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from smi_conformance.lab.mesh.access_log import Counts, count_lines
 from smi_conformance.lab.mesh.udp_rules import Rules
 
 CONTROL_PLANE, PORT = "control-plane.smi-reference.svc", 443
@@ -37,8 +41,10 @@ RENEW_SECONDS, RETRY_SECONDS, SYNC_SECONDS = 8 * 3600.0, 0.2, 30.0
 ENVOY = [
     *("envoy", "--config-path", str(RUN / "bootstrap.json"), "--concurrency", "1", "--disable-hot-restart"),
     *("--log-level", "warning", "--drain-strategy", "immediate", "--drain-time-s", "1"),
-    "--reject-unknown-dynamic-fields",
+    *("--reject-unknown-dynamic-fields", "--file-flush-interval-msec", "200"),
 ]
+#: How often requests are told of, until the control plane says otherwise; and how long the last report may take.
+REPORT_SECONDS, LAST_REPORT_SECONDS = 1.0, 1.0
 
 
 class Uncaptured(http.client.HTTPSConnection):
@@ -72,6 +78,9 @@ class Agent:
         self._csr = request.public_bytes(serialization.Encoding.PEM).decode()
         self._ready = self._stopping = False
         self._begun = time.monotonic()
+        self._boot = secrets.token_hex(8)
+        self._counts, self._interval = Counts(), REPORT_SECONDS
+        self._reporting = threading.Lock()
         self._envoy: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -82,15 +91,20 @@ class Agent:
         bootstrap = self._renew()
         _write("bootstrap.json", json.dumps(bootstrap))
         self._tell("certificate received, starting Envoy")
-        self._envoy = subprocess.Popen(ENVOY)
-        for work in (self._serve_readiness, self._wait_for_sync, lambda: self._follow_udp(bootstrap["node"])):
+        self._envoy = subprocess.Popen(ENVOY, stdout=subprocess.PIPE)
+        follow_udp = partial(self._follow_udp, bootstrap["node"])
+        for work in (self._serve_readiness, self._wait_for_sync, follow_udp, self._report_forever):
             threading.Thread(target=work, daemon=True).start()
+        reader = threading.Thread(target=count_lines, args=(self._envoy.stdout, self._counts, time.monotonic))
+        reader.start()
         while True:
             try:
                 code = self._envoy.wait(RENEW_SECONDS)
             except subprocess.TimeoutExpired:
                 self._renew()
             else:
+                reader.join()
+                self._report_last()
                 return 0 if self._stopping else abs(code) or 1
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
@@ -135,6 +149,34 @@ class Agent:
                 sys.stderr.write(f"UDP: {error!r}\n")
                 connection.close()
                 time.sleep(RETRY_SECONDS)
+
+    def _report_forever(self) -> None:
+        """Tell of requests again and again; what is not acknowledged is told once more."""
+        connection = Uncaptured(self._tls, timeout=SYNC_SECONDS)
+        while True:
+            time.sleep(self._interval)
+            self._report(connection)
+
+    def _report_last(self) -> None:
+        """What was counted since, unless the control plane is away."""
+        connection = Uncaptured(self._tls, timeout=LAST_REPORT_SECONDS)
+        # The first time what may be under way already, then the rest.
+        for _ in range(2):
+            self._report(connection)
+
+    def _report(self, connection: Uncaptured) -> None:
+        with self._reporting:
+            report = self._counts.report(time.monotonic())
+            if report is None:
+                return
+            try:
+                answer = _post(connection, "/traffic", {**self._pod, "boot": self._boot, **report})
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                sys.stderr.write(f"requests: {error!r}\n")
+                connection.close()
+            else:
+                self._counts.acknowledged()
+                self._interval = float(answer["interval"])
 
     def _tell(self, what: str) -> None:
         sys.stderr.write(f"{what} after {time.monotonic() - self._begun:.2f} s\n")

@@ -16,14 +16,17 @@ from typing import Any
 
 import aiohttp
 
-from smi_conformance.lab.mesh import objects, policy, settings, splits
+from smi_conformance.lab.mesh import census, objects, policy, settings, splits
 from smi_conformance.lab.mesh.ads import Ads
 from smi_conformance.lab.mesh.ca import Authority
+from smi_conformance.lab.mesh.census import Census
+from smi_conformance.lab.mesh.collector import Collector
 from smi_conformance.lab.mesh.events import Recorder
 from smi_conformance.lab.mesh.faults import FAULTS, Switches
 from smi_conformance.lab.mesh.generator import generate
 from smi_conformance.lab.mesh.hooks import Hooks
 from smi_conformance.lab.mesh.kube import MERGE_PATCH, Informer, Kube, KubeError
+from smi_conformance.lab.mesh.metrics_server import MetricsServer
 from smi_conformance.lab.mesh.model import Json, Mistake, Name, State
 from smi_conformance.lab.mesh.server import Server
 from smi_conformance.lab.mesh.xds import Fleet, Node
@@ -45,6 +48,7 @@ WATCHED = {
 DEBOUNCE_SECONDS = 0.01
 STATUS_SECONDS = 0.02
 LOOK_SECONDS = 2.0
+SWEEP_SECONDS = 10.0
 API_ERRORS = (KubeError, aiohttp.ClientError, TimeoutError)
 LOG = logging.getLogger("control-plane")
 
@@ -65,6 +69,10 @@ class ControlPlane:
         self._dirty = asyncio.Event()
         self._settings = settings.Settings()
         self._informers = {name: Informer(kube, path, self._dirty.set) for name, path in WATCHED.items()}
+        self._census = Census()
+        self.collector = Collector(self._census)
+        # What only metrics tell of changes nobody's configuration.
+        self._others = {name: Informer(kube, path, self._count_again) for name, path in census.WATCHED.items()}
         self._config = Informer(kube, CONFIGMAPS, self._dirty.set)
         self._hooks = Hooks(kube, authority.pem)
 
@@ -75,11 +83,21 @@ class ControlPlane:
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run, each until cancelled."""
-        informers = [informer.run() for informer in (*self._informers.values(), self._config)]
-        return [*informers, *self._hooks.tasks(), self._build_forever(), self._report_forever()]
+        informers = [informer.run() for informer in self._all_informers]
+        own = [self._build_forever(), self._report_forever(), self._sweep_forever()]
+        return [*informers, *self._hooks.tasks(), *own]
+
+    @property
+    def _all_informers(self) -> list[Informer]:
+        return [*self._informers.values(), *self._others.values(), self._config]
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.collector.forget({pod.name for pod in self.state.pods})
 
     async def _build_forever(self) -> None:
-        for informer in [*self._informers.values(), self._config]:
+        for informer in self._all_informers:
             await informer.synced.wait()
         while True:
             self._dirty.clear()
@@ -99,17 +117,24 @@ class ControlPlane:
         if new != self._settings:
             LOG.warning("posture %s, faults %s, delay %s s %s", new.posture, new.faults, new.delay, new.problems)
             self.switches = Switches(new.faults, self.switches)
+            self.collector.resize(new.window, new.interval)
             self._settings = new
 
     def _build(self) -> None:
         items = {name: informer.items for name, informer in self._informers.items()}
         self.state = objects.read(items, posture=self._settings.posture)
+        self._count_again()
         changed = self.fleet.aim(generate(self.state, self.switches))
         LOG.info("%d pods, %d of them with news", len(self.state.pods), changed)
         self._recorder.note(self.switches.told(mistakes(self.state), self.state))
         self._built.set()
         self._news.set()
         self._news = asyncio.Event()
+
+    def _count_again(self) -> None:
+        """Note what exists, for the metrics."""
+        known = {name.partition(".")[0]: one.items for name, one in (self._informers | self._others).items()}
+        self._census.take(known, self.state)
 
     async def _report_forever(self) -> None:
         told: dict[str, str] = {}
@@ -214,6 +239,7 @@ async def main() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Server(plane).run())
             tasks.create_task(Ads(plane).run())
+            tasks.create_task(MetricsServer(plane, kube).run())
             for work in plane.tasks():
                 tasks.create_task(work)
     except asyncio.CancelledError:

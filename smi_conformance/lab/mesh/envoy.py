@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from smi_conformance.lab.mesh.access_log import FORMATS
 from smi_conformance.lab.mesh.model import ANYONE, Json
 
 TYPE = "type.googleapis.com/envoy."
@@ -117,7 +118,13 @@ def tcp_proxy(**fields: object) -> Json:
     return named("tcp", kind, **({"stat_prefix": "tcp", "idle_timeout": "0s"} | fields))
 
 
-def http_manager(routes: str, filters: list[Json], **fields: object) -> Json:
+def access_log(side: str) -> Json:
+    """A line on standard output, which the agent reads, for each request."""
+    text = {"text_format_source": {"inline_string": FORMATS[side] + "\n"}}
+    return named("requests", "extensions.access_loggers.stream.v3.StdoutAccessLog", log_format=text)
+
+
+def http_manager(routes: str, side: str, filters: list[Json], **fields: object) -> Json:
     """Takes requests apart, changes nothing in them, and asks the control plane for the routes."""
     return named(
         "http",
@@ -125,6 +132,7 @@ def http_manager(routes: str, filters: list[Json], **fields: object) -> Json:
         **(
             {
                 "stat_prefix": routes,
+                "access_log": [access_log(side)],
                 "rds": {"route_config_name": routes, "config_source": ads()},
                 "http_filters": [*filters, router()],
                 "use_remote_address": False,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from smi_conformance.lab.mesh import envoy
+from smi_conformance.lab.mesh.access_log import SERVER
 from smi_conformance.lab.mesh.model import ANYONE, HeaderFilter, HttpMatch, Json
 from smi_conformance.lab.mesh.policy import HttpRule, Inbound, TcpPort
 
@@ -71,14 +72,14 @@ def mesh_tls(port: int | None = None) -> Json:
 def http_chain(port: int, filters: Sequence[str]) -> Json:
     """Requests over mutual TLS. The filters deny everything until the routes bring their rules."""
     rbac = [envoy.named(name, RBAC, rules={"action": "ALLOW"}) for name in filters]
-    manager = envoy.http_manager("inbound", rbac, normalize_path=True)
+    manager = envoy.http_manager("inbound", SERVER, rbac, normalize_path=True)
     return chain(mesh_tls(port), manager, tls=envoy.downstream_tls([ANYONE]))
 
 
 def plain_http_chain(port: int, codec: str) -> Json:
     """Requests without TLS."""
     rbac = [envoy.named("rbac", RBAC, rules={"action": "ALLOW"})]
-    manager = envoy.http_manager("plain", rbac, normalize_path=True, codec_type=codec)
+    manager = envoy.http_manager("plain", SERVER, rbac, normalize_path=True, codec_type=codec)
     return chain({"destination_port": port}, manager)
 
 

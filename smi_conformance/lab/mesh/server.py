@@ -45,6 +45,7 @@ class Server:
         app.router.add_post("/convert", self._convert)
         app.router.add_post("/sign", self._sign)
         app.router.add_post("/synced", self._synced)
+        app.router.add_post("/traffic", self._traffic)
         app.router.add_post("/v3/discovery:datagrams", self._datagrams)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, keepalive_timeout=300)
         self._renew()
@@ -93,6 +94,12 @@ class Server:
         asked = await request.json()
         node = await self._node(request, Name(asked["namespace"], asked["pod"]))
         return web.json_response({"synced": await node.synced(SYNC_SECONDS)})
+
+    async def _traffic(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        pod = Name(asked["namespace"], asked["pod"])
+        await self._node(request, pod)
+        return web.json_response(self._plane.collector.take(pod, asked, self._plane.switches))
 
     async def _datagrams(self, request: web.Request) -> web.Response:
         asked: Json = await request.json()

@@ -8,15 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 POSTURES = ("deny", "permissive")
+WINDOW, INTERVAL = 30.0, 1.0
+#: What the two may be, in seconds.
+BOUNDS = {"metrics-window": (1.0, 600.0), "metrics-interval": (0.2, 60.0)}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Posture, switched faults and seconds by which changes are held back; `problems` are values not understood."""
+    """Posture, switched faults and seconds by which changes are held back; `problems` are values not understood.
+
+    `window` is the time that metrics cover, `interval` how often proxies report requests, both in seconds.
+    """
 
     posture: str = "deny"
     faults: tuple[str, ...] = ()
     delay: float = 0.0
+    window: float = WINDOW
+    interval: float = INTERVAL
     digest: str = ""
     problems: tuple[str, ...] = ()
 
@@ -30,13 +38,27 @@ def read(data: Mapping[str, str], known_faults: Mapping[str, str]) -> Settings:
         problems.append(f"unknown posture {posture!r}")
     if delay is None:
         problems.append(f"delay {data['delay']!r} is no number of seconds")
+    window, interval = _bounded(data, "metrics-window", problems), _bounded(data, "metrics-interval", problems)
     return Settings(
         posture if posture in POSTURES else "deny",
         tuple(fault for fault in faults if fault in known_faults),
         delay or 0.0,
+        window or WINDOW,
+        interval or INTERVAL,
         digest(data),
         tuple(problems),
     )
+
+
+def _bounded(data: Mapping[str, str], key: str, problems: list[str]) -> float | None:
+    """A number of seconds within its bounds; None for anything else, which is a problem unless it is nothing."""
+    text = data.get(key, "").strip()
+    least, most = BOUNDS[key]
+    seconds = _seconds(text) if text else None
+    if text and (seconds is None or not least <= seconds <= most):
+        problems.append(f"{key} {text!r} is no number of seconds from {least:g} to {most:g}")
+        return None
+    return seconds
 
 
 def digest(data: Mapping[str, str]) -> str:

@@ -29,11 +29,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Branch:
-    """The destinations of the requests that fit `match` (None: all). No choice with weight: nothing is healthy."""
+    """The destinations of the requests that fit `match` (None: all). No choice with weight: nothing is healthy.
+
+    `split` is the TrafficSplit that they come from.
+    """
 
     choices: tuple[Choice, ...]
     match: HttpMatch | None = None
     percent: int = 100
+    split: Name | None = None
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,10 @@ def branches_of(state: State, root: Service, port: ServicePort, split: Split | N
         if backend.weight and serves(state, split, backend.service, port.number, udp=port.protocol == "udp")
     )
     if split.groups is None:
-        return (Branch(choices),)
+        return (Branch(choices, split=split.name),)
     if port.protocol != "http":
         return (own,)
-    return (*(Branch(choices, match) for match in matches_of(state, split)), own)
+    return (*(Branch(choices, match, split=split.name) for match in matches_of(state, split)), own)
 
 
 def serves(state: State, split: Split, backend: str, port: int, *, udp: bool = False) -> bool:

@@ -6,7 +6,7 @@ needs to remember what it saw before is a class, and remembers from the moment i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -14,12 +14,18 @@ from smi_conformance.lab.mesh.envoy import Resources
 from smi_conformance.lab.mesh.model import Json, Mistake, Pod, State
 from smi_conformance.lab.mesh.policy import Inbound
 from smi_conformance.lab.mesh.splits import Outbound
+from smi_conformance.model.metrics.answers import Ask
+from smi_conformance.model.metrics.traffic import Flow, Flows, Tally
 
 #: state: what the control plane knows. view: what of it one pod's configuration is made from. inbound and outbound:
 #: what a pod's proxy lets in, and where it sends calls. proxy: the proxy's configuration itself. told: the mistakes
 #: that become Events. convert: an object on its way from one API version to another; what is written at another version
-#: than the stored one passes here before the mesh sees it.
-Stage = Literal["state", "view", "inbound", "outbound", "proxy", "told", "convert"]
+#: than the stored one passes here before the mesh sees it. asked, counted, listed, answered: the metrics API, see
+#: model/metrics/answers.py; noted: sees what proxies report; guarded: whether who asks for metrics is answered.
+Stage = Literal[
+    "state", "view", "inbound", "outbound", "proxy", "told", "convert",
+    "asked", "noted", "counted", "listed", "answered", "guarded",
+]  # fmt: skip
 Change = Callable[..., Any]
 C = TypeVar("C", bound=Change)
 
@@ -112,6 +118,41 @@ class Switches:
             mistakes = change(mistakes, state)
         return mistakes
 
+    def asked(self, ask: Ask) -> Ask:
+        """A request for metrics."""
+        for change in self._changes("asked"):
+            ask = change(ask)
+        return ask
+
+    def noted(self, flow: Flow, tally: Tally) -> None:
+        """Requests that a proxy reports."""
+        for change in self._changes("noted"):
+            change(flow, tally)
+
+    def counted(self, flows: Flows, ask: Ask) -> Flows:
+        """The counts of a window."""
+        for change in self._changes("counted"):
+            flows = change(flows, ask)
+        return flows
+
+    def listed(self, items: list[Json], ask: Ask) -> list[Json]:
+        """The items of an answer."""
+        for change in self._changes("listed"):
+            items = change(items, ask)
+        return items
+
+    def answered(self, answer: tuple[int, Any], ask: Ask) -> tuple[int, Any]:
+        """HTTP code and body."""
+        for change in self._changes("answered"):
+            answer = change(answer, ask)
+        return answer
+
+    def guarded(self, is_front_proxy: bool, headers: Mapping[str, str]) -> bool:
+        """Whether a request for metrics is answered at all."""
+        for change in self._changes("guarded"):
+            is_front_proxy = change(is_front_proxy, headers)
+        return is_front_proxy
+
     def converted(self, item: Json, written: Json) -> Json:
         """An object at another version, after all changes to it; `written` is what it was made of."""
         version = written["apiVersion"].partition("/")[2]
@@ -122,7 +163,8 @@ class Switches:
 
 
 def _instances(name: str) -> list[Entry]:
-    def begun(change: Change) -> Change:
-        return change() if isinstance(change, type) else change
-
-    return [replace(entry, change=begun(entry.change)) for entry in _CHANGES[name]]
+    """One that acts at several stages remembers for all of them."""
+    begun: dict[Change, Change] = {
+        entry.change: entry.change() for entry in _CHANGES[name] if isinstance(entry.change, type)
+    }
+    return [replace(entry, change=begun.get(entry.change, entry.change)) for entry in _CHANGES[name]]

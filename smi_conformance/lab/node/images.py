@@ -93,7 +93,10 @@ class Images:
         places = {source: f"{_SITES}/{n}" for n, source in enumerate(sources)}
         links = {name: f"{places[str(path.parent)]}/{path.name}" for name, path in tops.items()}
         root = self._interpreter(self._packages("mesh", links, with_mesh=True))
-        binds = [Bind(source, place) for source, place in places.items()] + [Bind(str(_lab()), f"{_SITES}/lab")]
+        binds = [Bind(source, place) for source, place in places.items()] + [
+            Bind(str(_lab()), f"{_SITES}/lab"),
+            Bind(str(_lab().parent / "model"), f"{_SITES}/model"),
+        ]
         inside = f"{places[str(envoy.parents[2])]}/envoy/_bin/envoy"
         root = replace(root, binds=root.binds + binds, links={**root.links, f"{_BIN}/envoy": inside})
         return Image("smi-reference-mesh", root, {"PATH": _PATH, "LANG": "C.UTF-8"}, [])
@@ -105,11 +108,12 @@ class Images:
         for name, target in links.items():
             (directory / name).symlink_to(target)
         if with_mesh:
-            package = directory / "smi_conformance" / "lab"
-            package.mkdir(parents=True)
-            for parent in (package.parent, package):
-                (parent / "__init__.py").touch()
-            (package / "mesh").symlink_to(f"{_SITES}/lab/mesh")
+            top = directory / "smi_conformance"
+            for name, package in (("lab", "mesh"), ("model", "metrics")):
+                (top / name).mkdir(parents=True)
+                (top / name / "__init__.py").touch()
+                (top / name / package).symlink_to(f"{_SITES}/{name}/{package}")
+            (top / "__init__.py").touch()
         return directory
 
     def _interpreter(self, packages: Path) -> Root:

@@ -28,6 +28,8 @@ class Member:
 
     pod: Ref
     parts: frozenset[Ref] = frozenset()
+    labels: frozenset[tuple[str, str]] = frozenset()
+    """The labels of the pod; nothing sound counts by them."""
 
     def of(self, plural: str) -> list[Ref]:
         """The objects of one kind that the pod is part of; for pods itself."""

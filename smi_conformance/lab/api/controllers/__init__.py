@@ -12,6 +12,7 @@ from smi_conformance.lab.api.controllers.endpoints import EndpointsOfServices
 from smi_conformance.lab.api.controllers.garbage import GarbageCollector
 from smi_conformance.lab.api.controllers.namespaces import NamespaceContent, NamespaceDeletion
 from smi_conformance.lab.api.controllers.replicasets import ReplicaSets
+from smi_conformance.lab.api.controllers.workloads import DaemonSets, Jobs, ReplicationControllers, StatefulSets
 from smi_conformance.lab.api.registry import Registry
 from smi_conformance.lab.api.store import Store
 
@@ -23,6 +24,10 @@ _ALL: tuple[type[Controller], ...] = (
     Binder,
     Deployments,
     ReplicaSets,
+    ReplicationControllers,
+    DaemonSets,
+    StatefulSets,
+    Jobs,
     EndpointsOfServices,
 )
 
