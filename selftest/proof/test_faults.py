@@ -17,6 +17,7 @@ from smi_conformance.lab.cluster import Lab
 from smi_conformance.lab.mesh.faults import FAULTS
 from smi_conformance.lab.mesh.switchboard import versions_of
 from smi_conformance.locations import REGISTER, SUITE
+from smi_conformance.meshes.profile import load
 from smi_conformance.model.register import load_register
 from smi_conformance.model.versions import best
 
@@ -44,9 +45,10 @@ SURVIVORS: dict[str, str] = {}
 
 
 def switches() -> list[str]:
-    """Fault switches of requirements that a scenario judges."""
-    ids = judged()
-    return sorted(name for name in FAULTS if name.split("/")[0] in ids)
+    """Fault switches of requirements that a scenario judges, of features that the mesh claims."""
+    ids, register, features = judged(), load_register(REGISTER), load("reference").features
+    claimed = {key for key, feature in features.items() if feature.claim != "none"}
+    return sorted(n for n in FAULTS if n.split("/")[0] in ids and register.fault(n)[0].feature in claimed)
 
 
 def sample() -> list[str]:
@@ -70,15 +72,14 @@ def test_switches_are_faults_of_the_register() -> None:
 
 def page() -> str:
     """docs/faults.md: every switch, what it breaks, and what catches it."""
-    judged_ids, lines = judged(), []
-    for name, what in sorted(FAULTS.items()):
+    lines, known = [], switches()
+    for name in known:
         requirement = name.split("/")[0]
         caught = SURVIVORS.get(name) and f"**survives**: {SURVIVORS[name]}"
         rigor = " at `--rigor certify`" if name.split("/")[1] in NEEDS_CERTIFY else ""
-        lines.append(f"| `{name}` | {what} | {caught or f'{requirement} fails{rigor}'} |")
-    assert {name.split("/")[0] for name in FAULTS} <= judged_ids
+        lines.append(f"| `{name}` | {FAULTS[name]} | {caught or f'{requirement} fails{rigor}'} |")
     survivors = f"{len(SURVIVORS)} survive, for a reason that is told." if SURVIVORS else "None survives."
-    return PAGE.format(switches=len(FAULTS), survivors=survivors, rows="\n".join(lines))
+    return PAGE.format(switches=len(known), survivors=survivors, rows="\n".join(lines))
 
 
 def test_page_is_up_to_date() -> None:
