@@ -34,4 +34,4 @@ def test_percentiles_of_aggregates(measured: Measured) -> None:
 @requirement("TM-074")
 def test_counts_of_services(measured: Measured) -> None:
     """The counts of a Service are the sums over the pods behind it, by whichever name they were called."""
-    measured.counts(measured.ref("services", "b"), measured.service("tm-back"))
+    measured.received(measured.ref("services", "b"), measured.service("tm-back"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fixtures.burst import BASE
 from fixtures.cast import Actors
 from fixtures.metrics_api import MetricsApi
 from fixtures.readers import Backdoor, Readers
+from fixtures.sights import BASE
 from smi_conformance.plugin import requirement
 
 ALL = "*"

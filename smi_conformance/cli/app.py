@@ -15,6 +15,7 @@ from smi_conformance.cli import (
     lab,
     listing,
     matrix,
+    measuring,
     mesh,
     problems,
     reports,
@@ -33,6 +34,8 @@ app.command("run", epilog=running.EXAMPLES + CODES)(running.run)
 app.command("fuzz", epilog=fuzz.EXAMPLES + fuzz.CODES)(fuzz.fuzz)
 app.command("doctor", epilog=doctor.EXAMPLES + doctor.CODES)(doctor.doctor)
 app.command("list", epilog=listing.EXAMPLES)(listing.show)
+app.command("top", epilog=measuring.TOP_EXAMPLES + measuring.CODES)(measuring.top)
+app.command("topology", epilog=measuring.TOPOLOGY_EXAMPLES + measuring.CODES)(measuring.topology)
 app.add_typer(lab.app, name="lab")
 app.add_typer(reports.app, name="report")
 app.add_typer(mesh.app, name="mesh")

@@ -280,7 +280,7 @@ def test_an_ordinary_client_works(start: Start) -> None:
         assert [n.metadata.name for n in client.CoreV1Api(api).list_namespace(limit=1).items] == ["default"]
         facts = cluster_facts(api, "model")
         assert "trafficsplits.split.smi-spec.io" in {crd["name"] for crd in facts["crds"]}
-        assert (facts["nodes"], facts["node"]) == (1, {"os": "model", "arch": "model", "kernel": "model"})
+        assert (facts["nodes"], facts["node"]) == (2, {"os": "model", "arch": "model", "kernel": "model"})
     finally:
         backend.close()
 

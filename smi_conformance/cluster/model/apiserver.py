@@ -93,6 +93,7 @@ class ApiServer:
         if self.store.find("nodes", "lab-node") is None:
             self.store.create("nodes", NODE)
         self.store.create("nodes", IDLE_NODE)
+        self.store.merge("nodes", "idle-node", {"status": NODE_STATUS}, subresource="status")
         self.store.merge("nodes", "lab-node", {"status": NODE_STATUS}, subresource="status")
         self._controllers = asyncio.ensure_future(Controllers(self.store).run())
         await self._settle()

@@ -13,8 +13,14 @@ from smi_conformance.model.oracle import Request
 from smi_conformance.model.world import Key, Pod, World
 
 Manifest = Mapping[str, Any]
-OWNERS = {"ReplicaSet": "replicasets", "Deployment": "deployments"}
-GROUP = "apps"
+OWNERS = {
+    "ReplicaSet": "replicasets",
+    "Deployment": "deployments",
+    "StatefulSet": "statefulsets",
+    "DaemonSet": "daemonsets",
+    "Job": "jobs",
+    "ReplicationController": "replicationcontrollers",
+}
 
 
 class Members:
@@ -82,5 +88,5 @@ class Members:
         if owner:
             plural = OWNERS[owner["kind"]]
             yield Ref(plural, namespace, owner["name"])
-            above = self._store.find(f"{plural}.{GROUP}", owner["name"], namespace)
+            above = self._store.find(f"{plural}.apps", owner["name"], namespace) if plural == "replicasets" else None
             yield from self._owners(above, namespace) if above else ()

@@ -136,7 +136,8 @@ class Metrics:
     def __post_init__(self) -> None:
         self.members = Members(self.mesh.server.store)
         self._forgotten = 0.0
-        self._read: tuple[tuple[float, ...], Flows] = ((), {})
+        self._read_until = -1.0
+        self._read: dict[float, Flows] = {}
 
     @property
     def server(self) -> ApiServer:
@@ -181,16 +182,17 @@ class Metrics:
         """What was counted in the window that ends at the last scrape."""
         kept = Window(window, slice_seconds=self.span.scrape)
         end = kept.end(now - self.late)
-        key = (end, window, len(self.notes), self._forgotten)
-        if self._read[0] == key:
-            return self._read[1]
+        if end != self._read_until:  # nothing that ends from now on can be in it
+            self._read_until, self._read = end, {}
+        if window in self._read:
+            return self._read[window]
         for note in self.notes:
             if end - window - self.span.scrape <= note.now < end:
                 tally = Tally()
                 tally.note(success=note.success, bucket=note.bucket)
                 kept.add(note.now, note.flow, tally)
-        self._read = key, kept.read(now - self.late)
-        return self._read[1]
+        self._read[window] = kept.read(now - self.late)
+        return self._read[window]
 
     def reading(self, now: float, flows: Flows) -> Reading:
         """Numbers with the time that they are of."""

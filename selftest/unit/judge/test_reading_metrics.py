@@ -1,0 +1,147 @@
+"""What an answer of the metrics API says, and that nothing it may say is taken on trust."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smi_conformance.judge import metrics
+from smi_conformance.judge.metrics import Unreadable
+
+POD = {"kind": "Pod", "namespace": "shop", "name": "web"}
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+def body(**fields: Any) -> dict[str, Any]:
+    """A TrafficMetrics as the specification shows it, with some fields changed."""
+    rows: list[Any] = [{"name": f"p{p}_response_latency", "unit": "seconds", "value": f"{p}m"} for p in (50, 90, 99)]
+    rows += [{"name": "success_count", "value": "100"}, {"name": "failure_count", "value": 7}]
+    edge = {"direction": "from", "side": "server", "resource": None}
+    known = {"kind": "TrafficMetrics", "resource": POD, "edge": edge, "metrics": rows}
+    return {**known, "timestamp": "2019-04-08T22:25:55Z", "window": "30s", **fields}
+
+
+def counted(value: Any) -> dict[str, Any]:
+    """The same whose success_count has another value."""
+    return body(metrics=[{"name": "success_count", "value": value}, {"name": "failure_count", "value": "0"}])
+
+
+def test_an_item_is_read() -> None:
+    found = metrics.single(200, body())
+    assert found.counts == (Decimal(100), Decimal(7))
+    assert [found.latency(percent) for percent in (50, 90, 99)] == [0.05, 0.09, 0.099]
+    assert (found.window, found.timestamp, found.peer) == (30.0, 1554762355.0, None)
+    assert list(metrics.defects(body())) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10m", "0.01"), ("73492m", "73.492"), ("296875m", "296.875"), (7, "7"), ("1500u", "0.0015"), ("1.5", "1.5"),
+        ("1e3", "1000"), ("2k", "2000"), ("1Ki", "1024"), (".5", "0.5"), ("12E", "12000000000000000000"), ("-3", "-3"),
+    ],
+)  # fmt: skip
+def test_quantities(text: Any, value: str) -> None:
+    assert metrics.quantity(text) == Decimal(value)
+
+
+@pytest.mark.parametrize("text", ["", "NaN", "inf", "ten", "1 m", "1mm", "0x10", 1.5, None, True, {}, [], "9" * 99])
+def test_what_is_no_quantity(text: Any) -> None:
+    with pytest.raises(Unreadable):
+        metrics.quantity(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("1m30s", 90), ("500ms", 0.5), ("1h", 3600), ("0.5s", 0.5)])
+def test_durations(text: str, seconds: float) -> None:
+    assert metrics.duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "", "0s", "-30s", "30 s", "30sec", 30, None, "s"])
+def test_what_is_no_window(text: Any) -> None:
+    with pytest.raises(Unreadable):
+        metrics.duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2019-04-08T22:25:55Z", "2019-04-09T00:25:55+02:00", "2019-04-08T22:25:55.000000000Z"]
+)
+def test_times(text: str) -> None:
+    assert metrics.instant(text) == 1554762355.0
+
+
+@pytest.mark.parametrize("text", ["2019-04-08 22:25:55", "2019-04-08T22:25:55", "2019-13-08T22:25:55Z", 1554762355, ""])
+def test_what_is_no_time(text: Any) -> None:
+    with pytest.raises(Unreadable):
+        metrics.instant(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (500, "Internal Server Error"), (503, {"kind": "Status", "message": "no endpoints"}), (404, {}),
+        (200, "<html><body>Welcome</body></html>"), (200, []), (200, {}),
+        (200, {"kind": "PodMetricsList", "items": []}),
+        (200, {"kind": "TrafficMetricsList"}), (200, {"kind": "TrafficMetricsList", "items": {}}),
+        (200, {"kind": "TrafficMetricsList", "items": [None]}), (200, {"kind": "TrafficMetricsList", "items": [{}]}),
+    ],
+)  # fmt: skip
+def test_what_is_no_list(status: int, answer: Any) -> None:
+    with pytest.raises(Unreadable):
+        metrics.items(status, answer)
+
+
+@pytest.mark.parametrize("value", ["NaN", "-1", -1, "-5m", None, {"value": 1}])
+def test_counts_that_are_none(value: Any) -> None:
+    with pytest.raises(Unreadable):
+        metrics.single(200, counted(value)).counts  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"edge": None}, {"edge": {"direction": "in"}}, {"resource": None}, {"resource": "web"}, {"metrics": {}},
+        {"metrics": [{"value": "1"}]}, {"metrics": [{"name": "a", "value": "1"}] * 2}, {"window": 30},
+        {"timestamp": "yesterday"}, {"resource": {"name": 7}}, {"metrics": [None]},
+    ],
+)  # fmt: skip
+def test_a_wrong_shape_is_named_in_one_line(wrong: dict[str, Any]) -> None:
+    found = list(metrics.defects(body(**wrong)))
+    assert found
+    assert all("\n" not in text for text in found)
+
+
+@pytest.mark.parametrize("blank", [None, {}])
+def test_a_blank_peer(blank: Any) -> None:
+    assert metrics.item(body(edge={"direction": "to", "resource": blank})).peer is None
+    assert metrics.item(body(edge={"direction": "to"})).peer is None
+
+
+@pytest.mark.parametrize("unit", [None, "", "minutes", 5])
+def test_a_latency_without_a_unit_of_time_has_no_value(unit: Any) -> None:
+    row = {"name": "p50_response_latency", "unit": unit, "value": "1"}
+    with pytest.raises(Unreadable, match="unit"):
+        metrics.item(body(metrics=[row])).latency(50)
+
+
+def test_a_latency_in_milliseconds() -> None:
+    row = {"name": "p50_response_latency", "unit": "ms", "value": "296875m"}
+    assert metrics.item(body(metrics=[row])).latency(50) == pytest.approx(0.296875)
+
+
+@given(JUNK)
+def test_junk_is_unreadable_and_nothing_worse(junk: Any) -> None:
+    list(metrics.defects(junk))
+    list(metrics.defects(body(metrics=junk, window=junk, timestamp=junk)))
+    for answer in (junk, {"kind": "TrafficMetricsList", "items": junk}):
+        try:
+            metrics.items(200, answer)
+        except Unreadable as error:
+            assert len(str(error)) < 400  # noqa: PT017
