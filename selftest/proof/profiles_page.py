@@ -76,7 +76,7 @@ def _details(record: Mapping[str, Any], profiles: Sequence[Profile]) -> Iterator
 def _refusals(record: Mapping[str, Any], profiles: Sequence[Profile]) -> Iterator[str]:
     """What the definitions of a mesh refuse, for each kind of reason the first."""
     yield "\n## What the meshes' own definitions refuse\n"
-    yield "Some of it scenarios offer on purpose, and a refusal is an answer; the rest would be an error in a scenario.\n"
+    yield "Some of it is offered on purpose, and a refusal is an answer; the rest would be an error in a scenario.\n"
     for profile in profiles:
         told = record.get(profile.name, {}).get("accepted", {}).get("own_refused", [])
         reasons = {text.split(" is invalid: ", 1)[-1][:90]: text for text in told}
