@@ -128,7 +128,7 @@ def test_a_cluster_that_vanishes_is_an_error(start: Start, tmp_path: Path, monke
         run = start("--cluster", "current", "--requirement", "TA-0*")
         wait_for(lambda: "scenario-finished" in events(tmp_path))
         passing.stop()
-        output, _ = run.communicate(timeout=90)
+        output, _ = run.communicate(timeout=180)
     assert run.returncode == 3, output
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     told = {one["verdict"] for one in report["scenarios"]}

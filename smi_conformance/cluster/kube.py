@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from smi_conformance.cluster.session import Session, _line
 from smi_conformance.judge.observation import Observation, Plan, Reply, ServerLog
 
 TIMEOUT = 30  # seconds for one API call; a hanging API server must not hang a run
+GONE = 20.0  # seconds without an answer after which a cluster is gone: one that is loaded drops a connection at times
 
 
 class KubeCluster:
@@ -44,12 +46,21 @@ class KubeCluster:
             self._api.user_agent = f"smi-conformance {requirement}"
 
     def silence(self) -> str:
-        """Why the API server does not answer any more; empty when it does, and in replay. It is not recorded."""
+        """Why the API server does not answer any more, for a while; empty when it does, and in replay. Not recorded."""
+        end = time.monotonic() + GONE
+        while why := self._unanswered():
+            if time.monotonic() >= end:
+                return why
+            time.sleep(1)
+        return ""
+
+    def _unanswered(self) -> str:
+        if not self._api:
+            return ""
         try:
-            if self._api:
-                client.VersionApi(self._api).get_code(_request_timeout=10)
+            client.VersionApi(self._api).get_code(_request_timeout=10)
         except (ApiException, HTTPError, OSError) as error:
-            return f"no API server answers at {self._api.configuration.host}: {_line(error)}" if self._api else ""
+            return f"no API server answers at {self._api.configuration.host}: {_line(error)}"
         return ""
 
     # Objects

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import signal
 import sys
 import tarfile
@@ -114,6 +115,24 @@ def test_a_run_that_cannot_begin_has_a_result_all_the_same(suite: Callable[[str]
     suite("sys.exit(2)")
     assert _job(tmp_path, [], hold=0.0) == 2
     assert json.loads((tmp_path / "result.json").read_text())["exit"] == 2
+
+
+def test_a_job_that_is_deleted_ends_its_run_and_waits_for_nobody(suite: Callable[[str], None], tmp_path: Path) -> None:
+    """The run is told, so that it can remove its namespaces."""
+    started = tmp_path / "started"
+    suite(
+        "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(130))\n"
+        f"pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
+    )
+
+    def delete() -> None:
+        _until(started.exists)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    deleting = threading.Thread(target=delete)
+    deleting.start()
+    assert _job(tmp_path, []) == 130
+    deleting.join()
 
 
 def _job(folder: Path, words: list[str], hold: float = 60.0) -> int:
