@@ -208,13 +208,15 @@ def _serving(cluster: KubeCluster, definitions: Sequence[Manifest]) -> Iterator[
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         for one in definitions:
             cluster.apply(one)
-        until(lambda: all(_established(cluster.get(ref)) for ref in refs), deadline=30, clock=cluster.clock)
-        until(lambda: _listed(cluster, definitions), deadline=30, clock=cluster.clock)
+        account = Ref("v1", "ServiceAccount", "default", NAMESPACE)
+        until(lambda: cluster.get(account) is not None, deadline=60, clock=cluster.clock)
+        until(lambda: all(_established(cluster.get(ref)) for ref in refs), deadline=120, clock=cluster.clock)
+        until(lambda: _listed(cluster, definitions), deadline=120, clock=cluster.clock)
         yield
     finally:
         for ref in (*refs, space):
             cluster.delete(ref)
-        until(lambda: not any(cluster.get(ref) for ref in (*refs, space)), deadline=60, clock=cluster.clock)
+        until(lambda: not any(cluster.get(ref) for ref in (*refs, space)), deadline=120, clock=cluster.clock)
 
 
 def _established(definition: Mapping[str, Any] | None) -> bool:
@@ -227,8 +229,8 @@ def _listed(cluster: KubeCluster, definitions: Sequence[Manifest]) -> bool:
     paths = [
         f"/apis/{one['spec']['group']}/{version['name']}/{one['spec']['names']['plural']}"
         for one in definitions
-        for version in one["spec"]["versions"]
-        if version["served"]
+        for version in one["spec"].get("versions") or [{"name": one["spec"]["version"]}]  # as v1beta1 may have it
+        if version.get("served", True)
     ]
     return all(cluster.api("GET", path).status == 200 for path in paths)
 

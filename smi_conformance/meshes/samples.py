@@ -73,7 +73,8 @@ def workload(profile: Profile) -> list[Manifest]:
     """A pod with the labels of the mesh, and a Service whose ports are told as it wants them."""
     _, _, pod = canary(profile, "sample")
     pod["metadata"]["namespace"] = NAMESPACE
-    pod["spec"]["serviceAccountName"] = "default"
+    # The account may be new: where Kubernetes gives it a token, a pod that mounts it would have to wait for that.
+    pod["spec"] |= {"serviceAccountName": "default", "automountServiceAccountToken": False}
     ports = [
         _port(profile, *port) for port in (("http", 8080), ("tcp", 7000), ("tcp-server-first", 7100), ("udp", 9000))
     ]
