@@ -167,7 +167,7 @@ def _offered(profile: Profile, manifests: Sequence[Manifest], kubeconfig: Path, 
     if file and file.exists():
         read = [one for one in yaml.safe_load_all(file.read_text(encoding="utf-8")) if one]
         theirs = list({one["metadata"]["name"]: one for one in read}.values())
-        refused += [f"by its own definitions: {text}" for text in _refused(cluster, _plain(theirs), manifests)]
+        told["own_refused"] = _refused(cluster, _plain(theirs), manifests)
         told["own"] = [one["metadata"]["name"] for one in theirs]
         told["own_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     cluster.close()

@@ -56,6 +56,7 @@ def _accepted(one: Mapping[str, Any]) -> str:
         return "not tried | "
     word = "accepted" if "accepted" in one else f"refused: {'; '.join(told['reasons'])}"
     own = f"{len(told['own'])}, sha256 {told['own_sha256'][:12]}" if "own" in told else "not to be had"
+    own += f": {len(told['own_refused'])} refused, see below" if told.get("own_refused") else ""
     return f"Kubernetes {told['kubernetes']}, {told['date']}: {told['objects']} {word} | {own}"
 
 
@@ -68,4 +69,15 @@ def _details(record: Mapping[str, Any], profiles: Sequence[Profile]) -> Iterator
             kinds = ", ".join(f"{number} {kind}" for kind, number in told["kinds"].items())
             failed = f" Did not pass on the model: {', '.join(told['failed'])}." if told["failed"] else ""
             yield f"- **{profile.name}**: {kinds}.{failed}"
+    yield from _refusals(record, profiles)
     yield ""
+
+
+def _refusals(record: Mapping[str, Any], profiles: Sequence[Profile]) -> Iterator[str]:
+    """What the definitions of a mesh refuse, for each kind of reason the first."""
+    yield "\n## What the meshes' own definitions refuse\n"
+    yield "Some of it is offered on purpose, and a refusal is an answer; the rest would be an error in a scenario.\n"
+    for profile in profiles:
+        told = record.get(profile.name, {}).get("accepted", {}).get("own_refused", [])
+        reasons = {text.split(" is invalid: ", 1)[-1][:90]: text for text in told}
+        yield from (f"- **{profile.name}**: {text.split(': ', 1)[0]}: `{short}`" for short, text in reasons.items())
