@@ -75,6 +75,7 @@ def faults() -> dict[str, str]:
 
 def versions_of(name: str) -> tuple[str, ...]:
     """The API versions that a fault is limited to; none: all."""
+    faults()
     return tuple(version for change in _CHANGES[name] for version in change.versions)
 
 
