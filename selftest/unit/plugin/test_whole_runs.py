@@ -59,7 +59,7 @@ def test_a_run_that_has_no_time_is_finished_by_another(tmp_path: Path) -> None:
 
 def test_a_selection_without_scenarios_says_so(tmp_path: Path) -> None:
     """Exit code 2: there was nothing to judge."""
-    done = run("run", "--cluster", "model", "--requirement", "TM-010", "--report", str(tmp_path))
+    done = run("run", "--cluster", "model", "--requirement", "TA-130", "--report", str(tmp_path))
     assert done.returncode == 2
     assert "no scenario fits the selection" in done.stdout
 
