@@ -24,7 +24,7 @@ from smi_conformance.locations import SUITE
 
 EXPECTED = Path(__file__).with_suffix(".yaml")
 PAGE = SUITE / "docs" / "proof" / "null-controls.md"
-PASSED, FAILED, UNJUDGED = ("pass", "tentative-pass"), ("fail", "tentative-fail"), ("skipped", "unsupported")
+PASSED, FAILED, UNJUDGED = ("pass", "tentative-pass"), ("fail", "tentative-fail"), ("skipped", "unsupported", "blocked")
 
 
 @dataclass(frozen=True)
