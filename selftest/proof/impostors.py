@@ -92,9 +92,10 @@ def _only_first(inner: Carry, exchange: Exchange) -> Answer:
 
 
 def _by_client(inner: Choose, world: World, request: Request) -> Choices:
-    """All requests of one client go to one backend: clients are spread by the weights, requests are not."""
+    """All requests of one account go to one backend: clients are spread by the weights, requests are not."""
     choices = inner(world, request)
-    place = zlib.crc32(request.client.uid.encode()) / 2**32 * float(sum(choice.weight for choice in choices))
+    account = zlib.crc32(request.client.account.name.encode())  # which is the same in each run
+    place = account / 2**32 * float(sum(choice.weight for choice in choices))
     for choice in choices:
         place -= float(choice.weight)
         if place < 0:
