@@ -28,7 +28,9 @@ KINDS = {
     "UDPRoute": ("specs.smi-spec.io", "udproutes"), "TrafficSplit": ("split.smi-spec.io", "trafficsplits"),
 }  # fmt: skip
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-PATH = re.compile(r"/apis?(/[^/]+\.[^/]+|/apps|/batch)?/v[^/]+(?:/namespaces/[^/]+)?/(?P<resource>[^/?]+)(?P<name>/[^/?]+)?")
+PATH = re.compile(
+    r"/apis?(/[^/]+\.[^/]+|/apps|/batch)?/v[^/]+(?:/namespaces/[^/]+)?/(?P<resource>[^/?]+)(?P<name>/[^/?]+)?"
+)
 # What no journal holds: the set-up of a run, its way back, and what it tells of the cluster and of failures.
 UNRECORDED: set[Right] = {
     ("list", "", "namespaces"), ("delete", "", "namespaces"), ("deletecollection", "", "pods"), ("list", "", "pods"),
