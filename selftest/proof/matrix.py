@@ -33,7 +33,8 @@ have been tried so; {listed} faults stand in the register, and those without a s
 list of what no traffic can show ({unobservable}) or belong to requirements that no scenario judges yet.
 Each of the {measured} fails its own requirement by assertion, none by an error or as blocked.
 {alone} fail nothing else; the median is {median} more, the most {most}.
-These runs were made before traffic metrics had scenarios: what fails TM-010 to TM-074 and TM-090 to TM-094 is not known yet.
+These runs were made before traffic metrics had scenarios: what fails TM-010 to TM-074 and TM-090 to TM-094 is not
+known yet.
 
 What a fault fails is committed (`selftest/proof/kills.yaml`), and each of it has a cause. `python -m
 selftest.proof.matrix check FOLDER` tells every difference between that and the results of a run, in both directions;
