@@ -52,11 +52,11 @@ def switches() -> list[str]:
 
 
 def sample() -> list[str]:
-    """The first switch of every second requirement; of metrics that of every tenth, for each waits out its windows."""
+    """The first switch of every second requirement; of metrics that of every twentieth, each waits out windows."""
     seen = [name for name in switches() if name not in SURVIVORS]
     firsts = sorted({name.split("/")[0]: name for name in reversed(seen)}.values())
     measured = [name for name in firsts if name.startswith("TM-")]
-    return [name for name in firsts if name not in measured][::2] + measured[::10]
+    return [name for name in firsts if name not in measured][::2] + measured[::20]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
