@@ -131,10 +131,10 @@ def uninstall(
 @app.command()
 def verify(name: Name, kubeconfig: Kubeconfig = None, context: Context = None) -> int:
     """Look whether a mesh runs: its resources and their versions, its workloads, and a pod that it has to take in."""
-    from smi_conformance.cluster.reaper import Reaper  # noqa: PLC0415
+    from smi_conformance.cluster.reaper import Reaper, new_run  # noqa: PLC0415
     from smi_conformance.meshes import verification  # noqa: PLC0415
 
-    profile, cluster, run = _profile(name), _cluster(kubeconfig, context), verification.new_run()
+    profile, cluster, run = _profile(name), _cluster(kubeconfig, context), new_run()
     reaper, failed = Reaper(kubeconfig, context, run), 0
     for check in verification.checks(cluster, profile, run):
         print(f"{'ok' if check.ok else 'problem':8} {check.name}: {check.found}", flush=True)

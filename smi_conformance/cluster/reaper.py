@@ -9,6 +9,7 @@ marks the run's namespaces from time to time, by which others see that they are 
 from __future__ import annotations
 
 import contextlib
+import random
 import select
 import shutil
 import signal
@@ -25,10 +26,16 @@ from urllib3.exceptions import HTTPError
 from smi_conformance.cluster.backends import connect
 
 LABEL = "smi-conformance/run"
+ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"  # of the names of runs: no vowels, so no words
 ALIVE = "smi-conformance/alive"
 BEAT = 20.0  # seconds between two marks
 PATIENCE = 600.0  # seconds that a cluster may be out of reach until what is left there is left to somebody else
 UNREACHABLE = (ApiException, HTTPError, OSError)
+
+
+def new_run() -> str:
+    """A name that no other run has: its namespaces are found by it."""
+    return "".join(random.SystemRandom().choices(ALPHABET, k=5))
 
 
 class Reaper:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from smi_conformance.cluster.port import Cluster, ClusterError, Manifest, Ref
-from smi_conformance.cluster.reaper import LABEL
+from smi_conformance.cluster.reaper import LABEL, new_run
+from smi_conformance.cluster.workload import IMAGE
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.meshes.profile import Profile
 
-ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
-IMAGE = "python:3-slim"  # the one of the suite, so that no further one has to be had
 READY, GONE = 120.0, 60.0  # seconds
 
 
@@ -42,11 +40,6 @@ def checks(cluster: Cluster, profile: Profile, run: str = "") -> Iterator[Check]
     for name in profile.apiservices:
         yield _available(cluster, name)
     yield _canary(cluster, profile, run or new_run())
-
-
-def new_run() -> str:
-    """A name for a run: its namespaces are found by it."""
-    return "".join(random.SystemRandom().choices(ALPHABET, k=5))
 
 
 def _served(cluster: Cluster, name: str, wanted: Collection[str]) -> Check:

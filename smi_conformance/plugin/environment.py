@@ -19,12 +19,12 @@ from urllib3.exceptions import HTTPError
 
 from smi_conformance import __version__
 from smi_conformance.cluster.backends import Asked, Backend, open_backend
-from smi_conformance.cluster.doctor import Patient, before_run, new_run
+from smi_conformance.cluster.doctor import Patient, before_run
 from smi_conformance.cluster.facts import cluster_facts, images, read
 from smi_conformance.cluster.journal import Unrecorded
 from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.port import ClusterError, Ref
-from smi_conformance.cluster.reaper import LABEL, Reaper, by_hand, remove
+from smi_conformance.cluster.reaper import LABEL, Reaper, by_hand, new_run, remove
 from smi_conformance.cluster.testing import require_test_cluster
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines

@@ -7,7 +7,6 @@ place where a run looks at its surroundings.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,7 @@ from smi_conformance.cluster.doctor.findings import (
     warning,
 )
 from smi_conformance.cluster.port import ClusterError
-from smi_conformance.cluster.reaper import Reaper, by_hand, remove
+from smi_conformance.cluster.reaper import Reaper, by_hand, new_run, remove
 from smi_conformance.cluster.workload import Workload
 from smi_conformance.judge.convergence import DeadlineExpired, until
 from smi_conformance.judge.deadlines import Deadlines
@@ -37,7 +36,6 @@ from smi_conformance.meshes.profile import Profile
 
 __all__ = ["Finding", "Patient", "Question", "Severity", "before_run", "checks"]
 
-ALPHABET = "bcdfghjklmnpqrstvwxz0123456789"
 # Cheapest first; none of them creates anything.
 LOOKS: tuple[Callable[[Patient], Found], ...] = (
     serving.allowed, serving.resources, surroundings.nodes, surroundings.clock, surroundings.dns, mesh.workloads,
@@ -85,11 +83,6 @@ def _of_cluster(api: ApiClient, question: Question) -> Found:
     yield from _examined(
         Patient(api, question.profile, new_run(), question.postures, ready, question.workload), question
     )
-
-
-def new_run() -> str:
-    """A name that no other run has."""
-    return "".join(random.SystemRandom().choices(ALPHABET, k=5))
 
 
 def _examined(patient: Patient, question: Question) -> Found:
