@@ -14,11 +14,16 @@ import fnmatch
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +42,7 @@ from smi_conformance.plugin import hooks
 from smi_conformance.plugin.eventlog import EventLog
 from smi_conformance.plugin.runner import collect_less_garbage
 
+fork = get_context("fork")
 CERTIFY = re.compile(r"one-percent")  # a leak of 1 % is seen for certain only with the attempts of the highest rigor
 
 
@@ -148,15 +154,21 @@ def run(jobs: deque[Job], at_once: int = 2) -> Iterator[Result]:
     Jobs that are appended while the results are looked at are run too.
     """
     warm_up()
-    running = dict[int, tuple[Job, tempfile.TemporaryDirectory[str]]]()
-    while jobs or running:
-        while jobs and len(running) < at_once:
-            job, folder = jobs.popleft(), tempfile.TemporaryDirectory()
-            running[_forked(job, Path(folder.name))] = job, folder
-        child, status = os.wait()
-        job, folder = running.pop(child)
-        yield _result(job, os.waitstatus_to_exitcode(status), Path(folder.name))
-        folder.cleanup()
+    with ExitStack() as folders:
+        running = dict[int, tuple[Job, Path, ForkProcess]]()
+        while jobs or running:
+            while jobs and len(running) < at_once:
+                job, folder = jobs.popleft(), Path(folders.enter_context(tempfile.TemporaryDirectory()))
+                process = fork.Process(target=_in_child, args=(job, folder))
+                process.start()
+                running[process.sentinel] = job, folder, process
+            for sentinel in wait(running):  # of these children alone: the process may have others
+                assert isinstance(sentinel, int)
+                job, folder, process = running.pop(sentinel)
+                process.join()
+                assert process.exitcode is not None
+                yield _result(job, process.exitcode, folder)
+                shutil.rmtree(folder)
 
 
 def prove(faults_to_try: Sequence[str], *, whole: bool = False, at_once: int = 2, seed: int = 1) -> Iterator[Result]:
@@ -182,11 +194,7 @@ def warm_up() -> None:
     backend.close()
 
 
-def _forked(job: Job, folder: Path) -> int:
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
+def _in_child(job: Job, folder: Path) -> None:
     code = 70
     try:
         output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
