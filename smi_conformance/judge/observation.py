@@ -113,10 +113,6 @@ class Reply(NamedTuple):
     sent_at: float = 0.0
     connection: int = 0
 
-    def to_json(self) -> list[Any]:
-        """As the agent gives it."""
-        return list(self)
-
 
 class Arrival(NamedTuple):
     """What a server saw of one request, noted before it answered."""
@@ -128,10 +124,6 @@ class Arrival(NamedTuple):
     method: str | None = None
     path: str | None = None
     peer: str = ""
-
-    def to_json(self) -> list[Any]:
-        """As the echo server gives it."""
-        return list(self)
 
 
 @dataclass(frozen=True)
@@ -209,12 +201,9 @@ class Observation:
         """All the others, by id."""
         return {one: reply for one, reply in self.requests() if reply.outcome != "answer"}
 
-    def arrivals_by_server(self, prefix: str = "") -> dict[str, tuple[Arrival, ...]]:
-        """What each server saw of the requests whose id starts with the prefix."""
-        return {
-            server: tuple(arrival for arrival in log.arrivals if arrival.id.startswith(prefix))
-            for server, log in self.servers.items()
-        }
+    def arrivals_by_server(self) -> dict[str, tuple[Arrival, ...]]:
+        """What each server saw."""
+        return {server: log.arrivals for server, log in self.servers.items()}
 
     def delivered(self, ids: Collection[str] | None = None) -> dict[str, list[str]]:
         """The servers that saw each request, once per arrival: a second one is a mesh's retry."""

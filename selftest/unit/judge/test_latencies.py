@@ -56,3 +56,10 @@ def test_what_is_wrong_lies_outside() -> None:
 
 def test_buckets_widen_the_interval() -> None:
     assert interval([Span(0.1, 0.1)], 50, 2.5) == Span(0.04, 0.25)
+
+
+def test_the_ends_of_the_interval_belong_to_it() -> None:
+    """A mesh that says exactly what was seen is right."""
+    assert holds(0.1, Span(0.1, 0.2))
+    assert holds(0.2, Span(0.1, 0.2))
+    assert not holds(0.2001, Span(0.1, 0.2))

@@ -69,9 +69,19 @@ def test_answers_and_arrivals_are_told_apart() -> None:
     assert set(seen.unanswered()) == {"q.1"}
     assert seen.delivered() == {"q.0": ["one"], "q.1": ["one"], "q.2": ["two"]}
     assert seen.delivered(["q.2"]) == {"q.2": ["two"]}
-    assert [arrival.id for arrival in seen.arrivals_by_server("q.1")["one"]] == ["q.1"]
-    assert seen.counts() == {"one": 1, "two": 1}
-    assert seen.counts({"one": "v1"}) == {"v1": 1, "?": 1}
+    assert {server: [one.id for one in seen_there] for server, seen_there in seen.arrivals_by_server().items()} == {
+        "one": ["q.0", "q.1"],
+        "two": ["q.2"],
+    }
+
+
+def test_answers_are_counted_by_server_or_by_group() -> None:
+    """Every answer counts once; what did not come back does not."""
+    seen = observed(["answer"] * 6 + ["reset"], {"one": [0, 3, 6], "two": [1, 2, 4], "three": [5]})
+
+    assert seen.counts() == {"one": 2, "two": 3, "three": 1}
+    assert seen.counts({"one": "v1", "two": "v1"}) == {"v1": 5, "?": 1}
+    assert seen.outcomes() == {"answer": 6, "reset": 1}
 
 
 def test_a_retry_of_the_mesh_stays_visible() -> None:

@@ -71,8 +71,12 @@ def test_what_is_no_window(text: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2019-04-08T22:25:55Z", "2019-04-09T00:25:55+02:00", "2019-04-08T22:25:55.000000000Z"]
-)
+    "text",
+    [
+        "2019-04-08T22:25:55Z", "2019-04-09T00:25:55+02:00", "2019-04-08T22:25:55.000000000Z",
+        "2019-04-08t22:25:55.0z", "2019-04-08T22:25:55.0000000009Z",
+    ],
+)  # fmt: skip
 def test_times(text: str) -> None:
     assert metrics.instant(text) == 1554762355.0
 
@@ -104,6 +108,17 @@ def test_counts_that_are_none(value: Any) -> None:
         metrics.single(200, counted(value)).counts  # noqa: B018
 
 
+def test_what_is_wrong_with_a_number_is_said_with_its_name_and_object() -> None:
+    """Nothing counted is a count; what is missing or negative is not."""
+    assert metrics.item(counted("0")).counts == (0, 0)
+    with pytest.raises(Unreadable, match="success_count of Pod/shop/web is -0.005"):
+        metrics.item(counted("-5m")).count("success_count")
+    with pytest.raises(Unreadable, match="Pod/shop/web has no failure_count"):
+        metrics.item(body(metrics=[])).count("failure_count")
+    with pytest.raises(Unreadable, match="Pod/shop/web has no p90_response_latency"):
+        metrics.item(body(metrics=[])).latency(90)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -124,10 +139,10 @@ def test_a_blank_peer(blank: Any) -> None:
     assert metrics.item(body(edge={"direction": "to"})).peer is None
 
 
-@pytest.mark.parametrize("unit", [None, "", "minutes", 5])
-def test_a_latency_without_a_unit_of_time_has_no_value(unit: Any) -> None:
+@pytest.mark.parametrize(("unit", "said"), [(None, "None"), ("", "None"), ("minutes", "'minutes'"), (5, "'5'")])
+def test_a_latency_without_a_unit_of_time_has_no_value(unit: Any, said: str) -> None:
     row = {"name": "p50_response_latency", "unit": unit, "value": "1"}
-    with pytest.raises(Unreadable, match="unit"):
+    with pytest.raises(Unreadable, match=f"unit of p50_response_latency of Pod/shop/web is {said}"):
         metrics.item(body(metrics=[row])).latency(50)
 
 
