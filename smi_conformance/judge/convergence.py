@@ -62,7 +62,7 @@ class _Watch(Generic[T]):
         self._check, self._holds, self._clock = check, holds, clock
         self._start = clock.now()
         self.first: float | None = None
-        self.stable = 0.0
+        self.stable: float  # there from the moment that it first held
         self.row = self.looks = 0
 
     @property

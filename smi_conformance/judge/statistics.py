@@ -89,7 +89,7 @@ class ShareTest:
         return self.decision
 
     def _judge(self, n: int, counts: Mapping[str, int]) -> Decision:
-        strays = {name: count for name, count in counts.items() if count and not self.shares.get(name)}
+        strays = self._strays(counts)
         if strays:
             self.reason = f"requests came to {_list(strays)}, which should get none"
             return Decision.REJECT
@@ -101,6 +101,10 @@ class ShareTest:
             if verdict == 0:
                 self._accepted.add(name)
         return Decision.ACCEPT if len(self._accepted) == len(self.plans) else Decision.CONTINUE
+
+    def _strays(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """What came to where nothing may come."""
+        return {name: count for name, count in counts.items() if count and not self.shares.get(name)}
 
     @property
     def false_failure(self) -> float:
@@ -158,16 +162,16 @@ class ShareTest:
 
     def evidence(self) -> Evidence:
         """The sample with all looks, as the report shows it."""
-        last = self.history[-1] if self.history else Judged(0, {}, self.decision)
-        without = [name for name, share in self.shares.items() if not share]
+        empty = not self.plans or not all(self.shares.values())
+        unseen = empty and self.n and not self._strays(self.history[-1].counts)
         return Evidence(
             kind="share" if self.plans else "zero",
             title=self.title,
             passed=self.decision is Decision.ACCEPT,
             text=self.explain(),
-            numbers={"shares": self.shares, "n": last.n, "cap": self.cap, "detects": self.detects},
+            numbers={"shares": self.shares, "n": self.n, "cap": self.cap, "detects": self.detects},
             looks=tuple(Look(look.n, look.counts) for look in self.history),
-            bound=Bound(0.95, zero_bound(last.n)) if last.n and (without or not self.plans) else None,
+            bound=Bound(0.95, zero_bound(self.n)) if unseen else None,
             false_failure=self.false_failure,
         )
 
@@ -175,14 +179,6 @@ class ShareTest:
 def light(shares: Mapping[str, float], n: int = 200, *, title: str = "") -> ShareTest:
     """A light check, for rough errors only: one look at `n` requests. `detects` says how rough."""
     return ShareTest(shares, fixed=n, title=title)
-
-
-def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
-    """Shares of weights. Raises ValueError when their sum is 0."""
-    total = sum(weights.values())
-    if total <= 0:
-        raise ValueError("weights whose sum is 0 give no shares")
-    return {name: weight / total for name, weight in weights.items()}
 
 
 def zero_bound(n: int, confidence: float = 0.95) -> float:

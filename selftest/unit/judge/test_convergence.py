@@ -63,7 +63,11 @@ def test_looks_become_rarer() -> None:
 
 def test_it_looks_at_least_once() -> None:
     """A deadline shorter than the poll still allows one look."""
-    assert until(lambda: "yes", deadline=0.001, clock=FakeClock()).value == "yes"
+    got = until(lambda: "yes", deadline=0.001, clock=FakeClock())
+
+    assert (got.value, got.looks) == ("yes", 1)
+    with pytest.raises(DeadlineExpired, match=r"^the expectation did not hold within 0 s \(1 looks\); last seen: 0"):
+        until(lambda: 0, deadline=0, clock=FakeClock())
 
 
 def test_errors_of_the_check_are_passed_on() -> None:

@@ -111,7 +111,7 @@ def test_an_answer_without_an_arrival_is_lost_evidence() -> None:
 )
 def test_a_broken_log_is_lost_evidence(broken: ServerLog) -> None:
     """A restart, or numbers that do not fit, mean that nobody knows what the server saw."""
-    with pytest.raises(EvidenceLost):
+    with pytest.raises(EvidenceLost, match=r"^web started anew|at web do not fit \d+\.\.\d+"):
         replace(answered(1), servers={"web": broken}).check()
 
 
@@ -120,9 +120,15 @@ def test_misuse_is_a_harness_error() -> None:
     seen = answered(2)
     twice = replace(seen, plan=Plan((*seen.plan.steps, *seen.plan.steps)), replies=(*seen.replies, *seen.replies))
 
-    for broken in (twice, replace(seen, replies=()), replace(seen, replies=(seen.replies[0] * 2,))):
-        with pytest.raises(HarnessError):
+    for broken, complaint in (
+        (twice, "^request ids were used twice"),
+        (replace(seen, replies=()), "^1 steps were planned, 0 answered"),
+        (replace(seen, replies=(seen.replies[0] * 2,)), "^4 replies to 2 requests of q"),
+    ):
+        with pytest.raises(HarnessError, match=complaint):
             broken.check()
+    with pytest.raises(ValueError, match="shorter"):
+        list(replace(seen, replies=()).requests())
     with pytest.raises(HarnessError, match="nothing"):
         replace(seen, replies=((),)).span()
 

@@ -65,7 +65,10 @@ def test_a_denied_client_leaves_the_bound_of_what_may_get_through() -> None:
 
 def test_only_the_first_three_requests_are_named() -> None:
     """Dots stand for more, and for more only."""
-    for count, shown in ((3, r"3 \(q\.0 reset, q\.1 reset, q\.2 reset\) of 3"), (4, r"4 \(.*q\.2 reset, \.\.\.\) of 4")):
+    for count, shown in (
+        (3, r"3 \(q\.0 reset, q\.1 reset, q\.2 reset\) of 3"),
+        (4, r"4 \(.*q\.2 reset, \.\.\.\) of 4"),
+    ):
         with pytest.raises(Nonconformance, match=shown):
             allowed("t", observed(["reset"] * count))
 
