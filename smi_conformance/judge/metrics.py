@@ -5,6 +5,7 @@ An answer that cannot be read is the mesh's failure: `Unreadable` says in one li
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ def duration(value: object) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise Unreadable(f"window {shown(value)} is no duration such as 30s")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if not 0 < seconds < float("inf"):
+    if not 0 < seconds < math.inf:
         raise Unreadable(f"window {shown(value)} is not above 0")
     return seconds
 

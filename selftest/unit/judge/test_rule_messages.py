@@ -146,5 +146,10 @@ def test_names_that_do_not_resolve_are_listed() -> None:
     """With the number of requests that were never sent."""
     with pytest.raises(HarnessError, match="c-a cannot resolve web: 2 requests not sent"):
         allowed("t", observed(["unresolved", "unresolved", "reset"]))
+    two = observed(["unresolved"])
+    other = replace(two.plan.steps[0], id="r", host="api")
+    both = replace(two, plan=replace(two.plan, steps=(*two.plan.steps, other)), replies=two.replies * 2)
+    with pytest.raises(HarnessError, match="c-a cannot resolve api, web: 2 requests"):
+        denied("t", both, [WITNESS])
     with pytest.raises(HarnessError, match="c-a has sent nothing"):
         allowed("t", observed([]))

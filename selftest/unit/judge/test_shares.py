@@ -61,6 +61,45 @@ def test_false_failure_and_power_are_as_promised(weights: tuple[int, ...]) -> No
             assert test.power(truth) >= 0.995
 
 
+def test_power_is_that_of_the_shares_it_is_asked_for() -> None:
+    """Nothing fails the right shares but chance; a backend that gets nothing is the end of the scale."""
+    test = ShareTest({"v1": 0.75, "v2": 0.25})
+
+    assert test.power({"v1": 0.75, "v2": 0.25, "v3": 0.0}) == test.false_failure
+    assert 0.1 < test.power({"v1": 0.775, "v2": 0.225}) < 0.9
+    assert light({"v1": 0.98, "v2": 0.02}).power({"v1": 1.0}) < 0.5
+    assert light({"v1": 0.98, "v2": 0.02}).power({"v2": 1.0}) == pytest.approx(1)
+    assert ShareTest({"v1": 1.0}).power({"v1": 1.0}) == 0
+    assert ShareTest({"v1": 1.0}).power({"v1": 0.9, "v2": 0.1}) == 1
+
+
+def test_all_backends_are_looked_at_together() -> None:
+    """So the figures are those of the longest rest between two looks that any of them needs."""
+    test = ShareTest({"a": 0.02, "b": 0.49, "c": 0.49})
+    assert (test.batch, test.plans["b"].batch) == (200, 100)
+    figures = [characteristic(plan, plan.share, 200).reject for plan in test.plans.values()]
+    assert test.false_failure == pytest.approx(sum(figures), rel=1e-9)
+    assert test.false_failure != pytest.approx(
+        sum(characteristic(plan, plan.share).reject for plan in test.plans.values()), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(("share", "fixed"), [(0.5, 200_000), (0.5, 200), (0.9, 200), (0.02, 200)])
+def test_a_light_check_tells_to_the_point_what_it_detects(share: float, fixed: int) -> None:
+    """99 % of those shares fail, and a point nearer fewer do, by the two tails of the binomial distribution."""
+    plan = SharePlan(share, fixed=fixed)
+    low, _, _, high = plan.window(fixed)
+
+    def fails(q: float) -> float:
+        return float(bdtr(low - 1.0, fixed, q) + bdtrc(float(high), fixed, q))
+
+    for found, sign in zip(plan.alternatives, (-1, 1), strict=True):
+        assert found in (0, 1) or fails(found) >= 0.99
+        assert abs(found - share) < 0.02 or fails(found - sign * 0.01) < 0.99
+        assert (found - share) * 100 == pytest.approx(round((found - share) * 100))
+        assert sign * (found - share) > 0
+
+
 @pytest.mark.parametrize(
     ("weights", "mean", "cap"),
     [((75, 25), 1195, 6000), ((50, 50), 1552, 7500), ((90, 10), 619, 3500), ((995, 5), 6886, 45500)],
