@@ -137,7 +137,7 @@ def test_counts_that_are_none(value: Any) -> None:
 
 def test_what_is_wrong_with_a_number_is_said_with_its_name_and_object() -> None:
     """Nothing counted is a count; what is missing or negative is not."""
-    assert metrics.item(counted("0")).counts == (0, 0)
+    assert metrics.item(counted("0")).counts == (Decimal(0), Decimal(0))
     with pytest.raises(Unreadable, match=r"success_count of Pod/shop/web is -0\.005"):
         metrics.item(counted("-5m")).count("success_count")
     with pytest.raises(Unreadable, match="Pod/shop/web has no failure_count"):
