@@ -6,9 +6,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import Phase, is_hypothesis_test, settings
 
-settings.register_profile("mutants", deadline=None, derandomize=True, database=None, max_examples=25)
+settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=25,
+    phases=[Phase.explicit, Phase.generate],  # that a mutant is noticed is enough: no smaller example is looked for
+)
 
 
 def pytest_configure() -> None:
