@@ -43,6 +43,7 @@ def run(test: ShareTest, truth: dict[str, float], seed: int) -> Decision:
     """Draw from the true shares until the test ends."""
     random, counts = np.random.default_rng(seed), np.zeros(len(truth), dtype=int)
     while test.decision is Decision.CONTINUE:
+        assert test.n < test.n_next <= test.cap
         counts += random.multinomial(test.n_next - test.n, list(truth.values()))
         test.look({name: int(count) for name, count in zip(truth, counts, strict=True)})
     return test.decision
