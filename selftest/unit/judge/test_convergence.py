@@ -142,7 +142,7 @@ def test_a_window_is_as_long_as_it_is_told_at_least_and_at_most() -> None:
 
 def test_a_backend_that_is_new_got_nothing_before() -> None:
     """Whether it is named with 0 or not at all; where all of them are new, that is as telling as can be."""
-    new = {"a": 0.5, "b": 0.5}
+    new = {"a": 0.7, "b": 0.3}
     assert telling(new, {"a": 1.0}, least=1) == telling(new, {"a": 1.0, "b": 0.0}, least=1)
     assert telling({"a": 1.0}, {"b": 1.0}, least=1) < 100
 

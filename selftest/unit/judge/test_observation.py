@@ -52,12 +52,13 @@ def test_round_trip(seen: Observation) -> None:
 
 def test_steps_are_written_short() -> None:
     """The agent gets what differs from the default only."""
-    assert Step("tcp", "web", 7000, "q", headers=(("a", "b"),)).to_json() == {
+    assert Step("tcp", "web", 7000, "q", headers=(("a", "b"),), due=(("c", ".*"),)).to_json() == {
         "protocol": "tcp",
         "host": "web",
         "port": 7000,
         "id": "q",
         "headers": [["a", "b"]],
+        "due": [["c", ".*"]],
     }
 
 

@@ -99,7 +99,7 @@ def test_what_is_no_time(text: Any) -> None:
         (200, {"kind": "PodMetricsList", "items": []}, "kind 'PodMetricsList', not TrafficMetricsList"),
         (200, {"kind": "TrafficMetricsList"}, "items is None, not a list"),
         (200, {"kind": "TrafficMetricsList", "items": {}}, r"items is \{\}, not a list"),
-        (200, {"kind": "TrafficMetricsList", "items": [None]}, "None is no object"),
+        (200, {"kind": "TrafficMetricsList", "items": [7]}, "7 is no object"),
         (200, {"kind": "TrafficMetricsList", "items": [{"kind": 1}]}, "an item has no resource: {'kind': 1}"),
     ],
 )  # fmt: skip
@@ -119,6 +119,7 @@ def test_a_list_has_its_items_in_order() -> None:
     assert (one.resource.place, str(two.resource)) == (("shop", "web"), "Node/n1")
     assert two.body == other
     assert metrics.item(body(edge={"direction": "to"})).side is None
+    assert metrics.item(body(edge={"direction": "to", "side": 7})).side == "7"
     assert str(Reference("", "", "")) == "nobody in particular"
 
 
@@ -149,7 +150,7 @@ def test_what_is_wrong_with_a_number_is_said_with_its_name_and_object() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"edge": None}, "the edge of Pod/shop/web is None"),
+        ({"edge": 5}, "the edge of Pod/shop/web is 5"),
         ({"edge": {"direction": "in"}}, "the direction of Pod/shop/web is 'in'"),
         ({"resource": None}, "an item has no resource: {"), ({"resource": "web"}, "'web' is no reference to an object"),
         ({"resource": {"name": 7}}, "{'name': 7} is no reference to an object"),
