@@ -58,7 +58,7 @@ class ShareTest:
             raise ValueError(f"shares must be positive and add up to 1: {dict(shares)}")
         self.shares, self.title = dict(shares), title or f"shares {describe(shares)}"
         positive = [name for name, share in shares.items() if share > 0]
-        tested = positive[:1] if len(positive) == 2 else positive if len(positive) > 2 else []
+        tested = positive if len(positive) > 2 else positive[: len(positive) - 1]
         self.plans = {name: SharePlan(shares[name], delta, len(tested), fixed) for name in tested}
         self.batch = max((plan.batch for plan in self.plans.values()), default=fixed or 100)
         self.cap = max((plan.cap for plan in self.plans.values()), default=self.batch)
@@ -96,7 +96,7 @@ class ShareTest:
         for name, plan in self.plans.items():
             verdict = 0 if name in self._accepted else plan.decide(n, counts.get(name, 0))
             if verdict in (-1, 1):
-                self.reason = f"{name} got too {'many' if verdict > 0 else 'few'} requests"
+                self.reason = f"{name} got too {'many' if verdict == 1 else 'few'} requests"
                 return Decision.REJECT
             if verdict == 0:
                 self._accepted.add(name)

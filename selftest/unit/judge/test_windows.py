@@ -41,9 +41,9 @@ def test_the_bounds_are_met(known: list[tuple[int, int]], window: int, begin: in
 
 def test_a_window_that_begins_between_two_requests() -> None:
     """What changes the counts is the begin of the window as well as its end."""
-    requests = [Between(0.0, 0.0), Between(4.0, 4.0)]
-    assert straddled(requests, 3.0, Between(2.0, 8.0)) == (0, 1)
-    assert straddled(requests, 10.0, Between(8.0, 12.0)) == (1, 2)
+    requests = [Between(0.0, 0.0), Between(4.5, 4.5)]
+    assert straddled(requests, 4.0, Between(3.0, 6.0)) == (0, 1)  # from 4 to 4.5 there is none
+    assert straddled(requests, 5.0, Between(3.0, 6.0)) == (1, 2)
 
 
 def test_a_steady_rate_is_known_to_the_request() -> None:
