@@ -80,7 +80,7 @@ class Scene:
 
     @property
     def rigor(self) -> str:
-        """How many attempts a denial takes."""
+        """How many attempts a denial takes, and which deviation of a share is seen."""
         return "quick" if self.light else self.options.rigor
 
     @property
