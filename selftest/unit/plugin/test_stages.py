@@ -124,8 +124,8 @@ def test_an_estimate_is_made_from_the_last_run_on_the_same_backend(tmp_path: Pat
     ]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     known = Durations.of(tmp_path)
-    assert known.estimate(["a", "b"], "current") == 9.0
-    assert known.estimate(["a", "b"], "embedded") == 3.0
+    assert known.estimate(["a", "b"], "current") == 8.5
+    assert known.estimate(["a", "b"], "embedded") == 2.0
     assert known.estimate(["a", "b"], "model") == pytest.approx(0.1)
 
 
@@ -134,7 +134,7 @@ def test_an_estimate_needs_no_earlier_report(tmp_path: Path, content: str | None
     """Nor one that can be read."""
     if content is not None:
         (tmp_path / "events.jsonl").write_text(content)
-    assert Durations.of(tmp_path).estimate(["a"], "embedded") == 1.5
+    assert Durations.of(tmp_path).estimate(["a"], "embedded") == 1.0
 
 
 def test_scenarios_that_share_a_burst_go_to_one_worker() -> None:
