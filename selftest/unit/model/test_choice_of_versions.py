@@ -36,8 +36,13 @@ def test_what_a_choice_selects(given: tuple[str, ...], changed: dict[str, tuple[
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("latest", "stable, all or GROUP"), ("access=v9", "no version access v9"), ("x=v1", "groups")]
-)
+    ("word", "told"),
+    [
+        ("latest", "stable, all or GROUP"), ("access=v9", "no version access v9"), ("access=v1=2", "access v1=2:"),
+        ("x=v1alpha1", "not 'x=v1alpha1'; groups: access, specs, split$"), ("access=", "stable, all or GROUP"),
+        ("access=v1alpha1,", "stable, all or GROUP"),
+    ],
+)  # fmt: skip
 def test_a_choice_that_means_nothing(word: str, told: str) -> None:
     """The error says what can be written."""
     with pytest.raises(ValueError, match=told):
