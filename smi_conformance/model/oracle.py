@@ -281,7 +281,7 @@ class Oracle:
 
 def share_out(places: list[tuple[Choice, Endpoints]]) -> Shares:
     """Weights to shares, evenly over the endpoints of each choice; what has no endpoint is None's."""
-    total = sum((choice.weight for choice, _ in places), Decimal(0))
+    total = sum(choice.weight for choice, _ in places)
     shares: defaultdict[Endpoint | None, float] = defaultdict(float)
     for choice, endpoints in places:
         for endpoint in endpoints or (None,):

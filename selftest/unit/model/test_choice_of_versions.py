@@ -49,6 +49,27 @@ def test_a_choice_that_means_nothing(word: str, told: str) -> None:
         selected([word])
 
 
+@pytest.mark.parametrize(
+    ("given", "claimed", "access"),
+    [
+        ((), ["v1alpha2", "v1alpha1"], ("v1alpha1", "v1alpha2")),
+        ((), ["v1alpha2", "v1alpha3"], ("v1alpha3",)),
+        ((), [], ("v1alpha3",)),
+        (("stable",), ["v1alpha2"], ("v1alpha3",)),
+        (("split=v1alpha4",), ["v1alpha2"], ("v1alpha2",)),
+        (("access=v1alpha1",), ["v1alpha2"], ("v1alpha1",)),
+        (("all",), ["v1alpha2"], VERSIONS["access"]),
+    ],
+)
+def test_a_mesh_that_claims_others_than_the_stable_version(
+    given: tuple[str, ...], claimed: list[str], access: tuple[str, ...]
+) -> None:
+    """It is judged at those, unless something is chosen. The groups that it says nothing of are judged as ever."""
+    assert selected(given, {"access": claimed})["access"] == access
+    if "all" not in given:
+        assert selected(given, {"access": claimed}) == {**STABLE, "access": access}
+
+
 def test_a_choice_can_be_written_again() -> None:
     """A recorded run is repeated at the versions that it had, also one that had a single version of each group."""
     assert selected(words(selected(["all", "access=v1alpha2"]))) == selected(["all", "access=v1alpha2"])

@@ -130,6 +130,19 @@ def test_a_selector_does_not_narrow_what_is_asked_for_by_name() -> None:
     assert asked("/namespaces/shop/pods/b/edges", "app=a") == asked("/namespaces/shop/pods/b/edges")
 
 
+def test_what_only_the_other_side_saw_is_not_in_the_total() -> None:
+    """A pod whose own proxy counted nothing has sent nothing, and received nothing."""
+    server = {flow: tally for flow, tally in FLOWS.items() if flow.side == "server"}
+    code, body = answer(parse_path(BASE + "/namespaces/shop/pods/a"), Cluster(), Reading(server, 0, 30))
+    assert (code, body["edge"]["direction"], body["metrics"][3]["value"]) == (200, "from", "0")
+
+
+def test_a_split_is_named_by_its_list() -> None:
+    """There is one item for each backend, so that a single split is a list too."""
+    body = asked("/namespaces/shop/trafficsplits/web")[1]
+    assert body["resource"] == {"kind": "TrafficSplit", "namespace": "shop", "name": "web"}
+
+
 def test_splits_are_narrowed_by_namespace_name_and_label() -> None:
     """In order; only the client's proxy knows the split, and by which backend it chose."""
 

@@ -84,12 +84,24 @@ def test_what_is_counted_together_is_kept_apart_by_flow() -> None:
 @pytest.mark.parametrize(("now", "left"), [(100.0, 4), (100.99, 4), (101.0, 3), (105.0, 2), (1000.0, 0)])
 def test_what_no_reading_can_ask_for_is_forgotten(now: float, left: int) -> None:
     """A window and the time that reports may take, to the slice; what is younger stays."""
-    window = Window(30, late=60)
+    window = Window()
     for moment in (10.0, 11.5, 20.0, 15.0):
         window.add(moment, FLOW, one())
     window.forget(now)
 
     assert seen(window, 31.0) == left
+
+
+def test_no_more_is_kept_than_is_asked_for() -> None:
+    """One slice for each second, however late and mixed up its reports come."""
+    window = Window()
+    for second in range(500):
+        for moment in (second, second - 3, second - 1, second):
+            window.add(moment, FLOW, one())
+        window.forget(second)
+
+    assert [number for number, _ in window._slices] == list(range(409, 500))
+    assert seen(window, 450) == 4 * 30
 
 
 def test_slices_are_kept_for_the_window_and_the_delay_of_reports() -> None:
@@ -113,3 +125,7 @@ def test_percentiles_are_nearest_ranks(percent: int, value: int) -> None:
     """One of four requests in the lowest bucket, two in the middle one."""
     assert latency.percentile({93: 1, 0: 1, 35: 2}, percent) == latency.microseconds(value)
     assert latency.percentile({}, percent) == 0
+
+
+def test_the_largest_of_many_is_the_hundredth_percentile() -> None:
+    assert latency.percentile({35: 100, 93: 1}, 100) == latency.microseconds(93)

@@ -72,7 +72,7 @@ def test_requirements_and_faults_are_found(tmp_path: Path) -> None:
 
 def test_what_is_not_found_gets_advice(tmp_path: Path) -> None:
     """Up to three names that are near, first those that begin alike; none where nothing is."""
-    ids = ["SP-010", "SP-011", "SP-012", "SP-013", "XP-01"]
+    ids = ["SP-010", "SP-011", "SP-012", "SP-013", "AP-010"]
     register = load_register(written(tmp_path / "r.yaml", *({**ENTRY, "id": one, "faults": FAULTS} for one in ids)))
 
     with pytest.raises(UnknownRequirement, match=r"^no requirement 'sp-01'; did you mean SP-010 or SP-011 or SP-012\?"):
