@@ -24,8 +24,8 @@ from smi_conformance.model.objects import (
     TrafficTarget,
 )
 from smi_conformance.model.read import Unreadable, group_version, read
-from smi_conformance.model.render import Manifest, Unrenderable, quantity, render
-from smi_conformance.model.versions import api_version, at_least
+from smi_conformance.model.render import Manifest, Unrenderable, bare, quantity
+from smi_conformance.model.versions import at_least
 
 KEPT = "smi-conformance/kept"
 """The annotation that holds what the version of the object cannot say."""
@@ -42,8 +42,7 @@ def convert(manifest: Manifest, version: str) -> Manifest:
     lost = {one.name for one in fields(thing) if getattr(thing, one.name) != getattr(said, one.name)}
     kept = {name: value for name, value in asdict(thing).items() if name in lost}
     meta = manifest["metadata"]
-    written = render(said, meta["name"], meta.get("namespace", ""), {group: version})
-    return {**written, "apiVersion": api_version(group, version), "metadata": _with(meta, kept)}
+    return {**bare(said, {group: version}), "metadata": _with(meta, kept)}
 
 
 def meaning(manifest: Manifest) -> SmiObject:
@@ -72,8 +71,6 @@ def sayable(thing: SmiObject, group: str, version: str) -> SmiObject:
 
 def _target(target: TrafficTarget, group: str, version: str) -> TrafficTarget:
     later = at_least(group, version, "v1alpha3")
-    if target.destination.kind == "IdentityBinding" and not at_least(group, version, "v1alpha4"):
-        raise Unrenderable(group, version, "a destination of kind IdentityBinding exists from v1alpha4 on")
     bindings = at_least(group, version, "v1alpha4")
     return replace(
         target,
@@ -111,7 +108,8 @@ def whole(backends: tuple[Backend, ...]) -> tuple[Backend, ...]:
         return backends
     weights = [Decimal(b.weight) if isinstance(b.weight, int) else quantity(b.weight) for b in backends]
     scale = Decimal(10) ** max(0, *(-int(weight.normalize().as_tuple().exponent) for weight in weights))
-    return tuple(replace(b, weight=int(weight * scale)) for b, weight in zip(backends, weights, strict=True))
+    pairs = zip(backends, weights, strict=True)  # pragma: no mutate (each has its own)
+    return tuple(replace(backend, weight=int(weight * scale)) for backend, weight in pairs)
 
 
 _LIMITS: dict[type, Callable[[Any, str, str], SmiObject]] = {
@@ -156,6 +154,6 @@ def _kept(manifest: Manifest) -> dict[str, Any]:
 def _with(meta: Manifest, kept: dict[str, Any]) -> Manifest:
     annotations = {name: text for name, text in (meta.get("annotations") or {}).items() if name != KEPT}
     if kept:
-        annotations[KEPT] = json.dumps(kept, sort_keys=True)
+        annotations[KEPT] = json.dumps(kept)
     rest = {name: value for name, value in meta.items() if name != "annotations"}
     return {**rest, "annotations": annotations} if annotations else rest

@@ -50,17 +50,18 @@ def render(
     of maps with one entry each; the map stands on the main branch of the specification. Raises Unrenderable,
     and ValueError for an unknown version.
     """
+    made = bare(thing, versions, header_shape=header_shape)
+    return {**made, "metadata": {"name": name, "namespace": namespace}}
+
+
+def bare(thing: SmiObject, versions: Mapping[str, str], *, header_shape: HeaderShape = "list") -> Manifest:
+    """The same with no metadata."""
     group, kind, write = _WRITERS[type(thing)]
     version = versions[group]
     fields = write(thing, version, header_shape)
     if (group, version) not in TOP_LEVEL:
         fields = {"spec": fields}
-    return {
-        "apiVersion": api_version(group, version),
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace},
-        **fields,
-    }
+    return {"apiVersion": api_version(group, version), "kind": kind, "metadata": {}, **fields}
 
 
 def kind_of(thing: SmiObject) -> str:
@@ -179,9 +180,8 @@ def _backend(backend: Backend, version: str) -> Manifest:
 def quantity(text: str) -> Decimal:
     """The value of a Kubernetes quantity with a decimal suffix. Raises ValueError."""
     suffix = text[-1:] if text[-1:].isalpha() else ""
-    number = text.removesuffix(suffix) if suffix else text
     try:
-        return Decimal(number).scaleb(SUFFIXES[suffix])
+        return Decimal(text.removesuffix(suffix)).scaleb(SUFFIXES[suffix])
     except (InvalidOperation, KeyError):
         raise ValueError(f"not a quantity: {text!r}") from None
 

@@ -44,9 +44,9 @@ targets = st.builds(
 splits = st.builds(
     Split,
     names,
-    st.lists(st.builds(Backend, names, st.integers(0, 10**6) | st.sampled_from(["500m", "1", "2k"])), max_size=4).map(
-        tuple
-    ),
+    st.lists(
+        st.builds(Backend, names, st.integers(0, 10**6) | st.sampled_from(["500m", "1", "2k", "333m"])), max_size=4
+    ).map(tuple),
     st.lists(names, max_size=2).map(tuple),
 )
 groups = st.lists(matches, min_size=1, max_size=3, unique_by=lambda one: one.name).map(

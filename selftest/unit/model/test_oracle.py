@@ -255,6 +255,7 @@ def test_weights(weights: tuple[int | str, ...], expected: dict[str, float]) -> 
 
 def test_all_zero_is_a_reading() -> None:
     assert shares(cluster(split(0, 0)), readings=Readings(all_zero="ignored")) == EVENLY
+    assert shares(cluster(split(1, 0)), readings=Readings(all_zero="ignored")) == {"v1": 1}
 
 
 def test_missing_backend_is_a_reading() -> None:
@@ -307,6 +308,7 @@ def test_splits_are_not_chained_and_the_oldest_acts() -> None:
     assert shares(cluster(split(1), chained)) == {"v1": 1}
     assert shares(cluster(split(1), split(0, 1))) == {"v1": 1}
     assert shares(cluster(split(1), split(0, 1)), readings=Readings(two_splits="newest")) == {"v2": 1}
+    assert shares(cluster(split(1), split(0, 1), split(0, 0, 1)), readings=Readings(two_splits="newest")) == {"v3": 1}
 
 
 @pytest.mark.parametrize("name", ["web.ns", "web.ns.svc", "web.ns.svc.cluster.local"])

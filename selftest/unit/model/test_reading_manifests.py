@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 import pytest
@@ -129,6 +130,21 @@ def test_weights_keep_their_proportion() -> None:
 def test_nonsense_is_unreadable(manifest: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
         read(manifest)
+
+
+@pytest.mark.parametrize("weight", [True, [1], None, {}])
+def test_a_weight_is_a_number_or_a_text(weight: Any) -> None:
+    """Anything else is told as it stands there."""
+    manifest = written("split", "v1alpha4")
+    manifest["spec"]["backends"][0]["weight"] = weight
+    with pytest.raises(Unreadable, match=re.escape(f"weight {weight!r} is no number")):
+        read(manifest)
+
+
+def test_a_weight_with_a_fraction_is_read_as_a_quantity() -> None:
+    manifest = written("split", "v1alpha1")
+    manifest["spec"]["backends"][0]["weight"] = 0.5
+    assert read(manifest) == Split("web", (Backend("v1", "0.5"), Backend("v2", 10)))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_what_is_rendered_fits_the_schema(thing: SmiObject, version: str, shape:
 @given(things)
 def test_the_baseline_lacks_only_port_and_fractions(thing: SmiObject) -> None:
     """In the stable versions everything can be said but destination.port and fractions of weights."""
-    fractional = isinstance(thing, Split) and any(backend.weight == "500m" for backend in thing.backends)
+    fractional = isinstance(thing, Split) and any(backend.weight in ("500m", "333m") for backend in thing.backends)
     ported = isinstance(thing, TrafficTarget) and thing.port is not None
     if fractional or ported:
         with pytest.raises(Unrenderable):
