@@ -115,22 +115,24 @@ class Controller:
         last = phases[-1]
         self._done.add(report.nodeid)
         self._false_failures += [e["false_failure"] for e in last.get("evidence", ()) if e.get("false_failure")]
-        rows = [self._row(row, verdict, worst["message"]) for row in last.get("rows", ())]
+        adapter = last.get("adapter")
+        rows = [self._row(row, verdict, worst["message"], adapter) for row in last.get("rows", ())]
         self.verdicts += [Verdict(row["verdict"]) for row in rows] or [verdict]
         self.log.write({
             "event": "scenario-finished", "time": _now(), "nodeid": report.nodeid,
             "worker": getattr(report, "worker_id", "main"), "title": last.get("title"), "requirements": rows,
             "versions": last.get("versions", {}), "light": last.get("light", False), "posture": last.get("posture"),
-            "verdict": verdict.value, "message": worst["message"], "details": worst.get("details"),
+            "verdict": outside_by(adapter, verdict).value, "message": worst["message"], "details": worst.get("details"),
             "seconds": round(sum(p["seconds"] for p in phases), 3), "omits": last.get("omits", []),
             "evidence": last.get("evidence", []), "propagation": last.get("propagation", []),
         })  # fmt: skip
 
-    def _row(self, row: dict[str, Any], verdict: Verdict, reason: str | None) -> dict[str, Any]:
+    def _row(self, row: dict[str, Any], verdict: Verdict, reason: str | None, adapter: str | None) -> dict[str, Any]:
         entry = self.options.register.get(row["id"])
         if verdict not in (Verdict.PASS, Verdict.FAIL):
             row = {**row, "evidence_at": None}  # nothing was looked at
-        return {**row, "verdict": row_verdict(entry, row["version"], verdict).value, "reason": reason}
+        judged = row_verdict(entry, row["version"], outside_by(adapter, verdict))
+        return {**row, "verdict": judged.value, "reason": reason, "adapter": adapter}
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:
