@@ -21,7 +21,7 @@ from smi_conformance.plugin.durations import Durations
 from smi_conformance.plugin.environment import Environment, open_environment
 from smi_conformance.plugin.eventlog import EventLog
 from smi_conformance.plugin.judging import served_versions
-from smi_conformance.plugin.outcome import exit_status, row_verdict, scenario_verdict
+from smi_conformance.plugin.outcome import exit_status, outside_by, row_verdict, scenario_verdict
 from smi_conformance.plugin.running import WorkerSide, plan_of
 from smi_conformance.plugin.selection import Stage
 from smi_conformance.plugin.settings import RunOptions
@@ -115,14 +115,15 @@ class Controller:
         last = phases[-1]
         self._done.add(report.nodeid)
         self._false_failures += [e["false_failure"] for e in last.get("evidence", ()) if e.get("false_failure")]
-        adapter = last.get("adapter")
+        adapter = None if verdict is Verdict.UNSUPPORTED else last.get("adapter")
+        verdict = outside_by(adapter, verdict)
         rows = [self._row(row, verdict, worst["message"], adapter) for row in last.get("rows", ())]
         self.verdicts += [Verdict(row["verdict"]) for row in rows] or [verdict]
         self.log.write({
             "event": "scenario-finished", "time": _now(), "nodeid": report.nodeid,
             "worker": getattr(report, "worker_id", "main"), "title": last.get("title"), "requirements": rows,
             "versions": last.get("versions", {}), "light": last.get("light", False), "posture": last.get("posture"),
-            "verdict": outside_by(adapter, verdict).value, "message": worst["message"], "details": worst.get("details"),
+            "verdict": verdict.value, "message": worst["message"], "details": worst.get("details"),
             "seconds": round(sum(p["seconds"] for p in phases), 3), "omits": last.get("omits", []),
             "evidence": last.get("evidence", []), "propagation": last.get("propagation", []),
         })  # fmt: skip
@@ -131,7 +132,7 @@ class Controller:
         entry = self.options.register.get(row["id"])
         if verdict not in (Verdict.PASS, Verdict.FAIL):
             row = {**row, "evidence_at": None}  # nothing was looked at
-        judged = row_verdict(entry, row["version"], outside_by(adapter, verdict))
+        judged = row_verdict(entry, row["version"], verdict)
         return {**row, "verdict": judged.value, "reason": reason, "adapter": adapter}
 
     @pytest.hookimpl
