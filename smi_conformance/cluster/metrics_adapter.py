@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from smi_conformance.cluster.port import Answer
-from smi_conformance.cluster.prometheus import Reads, Sample, ask
+from smi_conformance.cluster.prometheus import Reads, Sample, ask, now
 from smi_conformance.judge.metrics import COUNTS, PERCENTILES
 from smi_conformance.meshes.numbers import BOTH, DESTINATION, SOURCE, End, Prometheus
 from smi_conformance.model.metrics.answers import Ask, NotServed, no_such_path, not_found, parse_path
@@ -31,6 +31,8 @@ class MetricsAdapter:
     source: Prometheus
     _names: dict[str, dict[Place, Place]] = field(default_factory=dict)
     """By plural: objects as the labels write them to what they are called; as of one answer."""
+    _at: str = ""
+    """Unix time of all numbers of one answer: what lies on the edge of the window is in all of them, or in none."""
 
     def get(self, path: str) -> Answer:
         """What a GET is answered with; 404 for what there are no numbers of. Raises ClusterError."""
@@ -46,6 +48,7 @@ class MetricsAdapter:
     def _body(self, ask: Ask) -> Json:
         if ask.plural not in self.source.kinds or ask.subresource not in ("", "edges"):
             raise no_such_path()
+        self._at = now(self.cluster, self.source)
         if ask.subresource:
             return _list([*self._edges(ask.ref)])
         found = [*self._totals(ask.plural, DESTINATION), *self._totals(ask.plural, SOURCE)]
@@ -59,24 +62,24 @@ class MetricsAdapter:
     def _totals(self, plural: str, ends: tuple[End, ...]) -> Iterator[tuple[Ref, Json]]:
         """What each object received, or sent."""
         about = {"direction": "from" if ends == DESTINATION else "to", "resource": None}
-        for key, rows, time in self._numbers(plural, self.source.by(plural, ends)):
+        for key, rows in self._numbers(self.source.by(plural, ends)):
             if place := self._place(plural, key):
                 ref = Ref(plural, *place)
-                yield ref, traffic_metrics(ref, about, rows, time, self.source.window)
+                yield ref, traffic_metrics(ref, about, rows, float(self._at), self.source.window)
 
     def _edges(self, about: Ref) -> Iterator[Json]:
         """An item for each peer and direction of an object."""
         plural, count = about.plural, len(self.source.by(about.plural, DESTINATION))
-        for key, rows, time in self._numbers(plural, self.source.by(plural, BOTH)):
+        for key, rows in self._numbers(self.source.by(plural, BOTH)):
             ends = self._place(plural, key[:count]), self._place(plural, key[count:])
             for direction, own, peer in (("from", *ends), ("to", *reversed(ends))):
                 if own == about[1:] and peer:
                     edge = {"direction": direction, "resource": resource(Ref(plural, *peer))}
-                    yield traffic_metrics(about, edge, rows, time, self.source.window)
+                    yield traffic_metrics(about, edge, rows, float(self._at), self.source.window)
 
-    def _numbers(self, plural: str, by: Key) -> Iterator[tuple[Key, list[Json], float]]:
-        """The metrics of whatever has counts, and their time. Nobody has a series of what never happened: it is 0."""
-        found = {metric: ask(self.cluster, self.source, metric, by) for metric in self.source.queries}
+    def _numbers(self, by: Key) -> Iterator[tuple[Key, list[Json]]]:
+        """The metrics of whatever has counts. Nobody has a series of what never happened: it is 0."""
+        found = {metric: ask(self.cluster, self.source, metric, by, self._at) for metric in self.source.queries}
         for key in sorted({key for name in COUNTS for key in found[name]}):
             counts = {name: _count(found[name].get(key)) for name in COUNTS}
             if set(counts.values()) != {"0"}:
@@ -86,7 +89,7 @@ class MetricsAdapter:
                     for name in PERCENTILES.values()
                     if key in found.get(name, {})
                 ]
-                yield key, rows, max(found[name][key].time for name in COUNTS if key in found[name])
+                yield key, rows
 
     # Names
 

@@ -26,20 +26,30 @@ class Reads(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One series of a vector: its labels, its value as it was written, and when that was evaluated (Unix time)."""
+    """One series of a vector: its labels, and its value as it was written."""
 
     labels: Mapping[str, str]
     value: str
-    time: float
 
 
-def ask(cluster: Reads, source: Prometheus, metric: str, by: tuple[str, ...]) -> dict[tuple[str, ...], Sample]:
-    """The samples of a metric by the values of these labels; series that lack one of them are about nobody.
+NOW = "vector(time())"
+
+
+def now(cluster: Reads, source: Prometheus) -> str:
+    """The Unix time of the Prometheus. Raises ClusterError."""
+    found = samples(cluster.api("GET", source.path(NOW)), f"Prometheus {source.service}")
+    if len(found) != 1:
+        raise ClusterError(f"Prometheus {source.service} tells {len(found)} times instead of one")
+    return found[0].value
+
+
+def ask(cluster: Reads, source: Prometheus, metric: str, by: tuple[str, ...], at: str) -> dict[tuple[str, ...], Sample]:
+    """The samples of a metric at a time, by the values of these labels; series that lack one are about nobody.
 
     Raises ClusterError when no Prometheus answers, or its answer is no vector of one series for each of the values.
     """
     query = source.query(metric, by)
-    answer = cluster.api("GET", source.path(query))
+    answer = cluster.api("GET", source.path(query, at))
     found: dict[tuple[str, ...], Sample] = {}
     for sample in samples(answer, f"Prometheus {source.service}, query {metric}"):
         key = tuple(sample.labels.get(label, "") for label in by)
@@ -66,7 +76,7 @@ def _sample(one: Any, what: str) -> Sample:
     labels, value = (one.get("metric"), one.get("value")) if isinstance(one, dict) else (None, None)
     if not isinstance(labels, dict) or not isinstance(value, Sequence) or len(value) != 2:
         raise ClusterError(f"{what}: no sample: {one!r}"[:400])
-    time, text = value
-    if not isinstance(time, int | float) or not isinstance(text, str) or not _NUMBER.fullmatch(text):
+    text = value[1]
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
         raise ClusterError(f"{what}: no value of a sample: {value!r}"[:400])
-    return Sample({str(name): str(word) for name, word in labels.items()}, text, float(time))
+    return Sample({str(name): str(word) for name, word in labels.items()}, text)

@@ -109,9 +109,9 @@ class Prometheus(Part):
         """The PromQL of a metric."""
         return Template(self.queries[metric]).substitute(by=", ".join(by), window=f"{self.window}s")
 
-    def path(self, query: str) -> str:
-        """The path at the API server that answers an instant query."""
-        return f"{self.service.path}/api/v1/query?query={quote(query, safe='')}"
+    def path(self, query: str, at: str = "") -> str:
+        """The path at the API server that answers an instant query, as of some Unix time or of now."""
+        return f"{self.service.path}/api/v1/query?query={quote(query, safe='')}" + (f"&time={at}" if at else "")
 
     def written(self, name: str) -> str:
         """A name as the labels have it."""

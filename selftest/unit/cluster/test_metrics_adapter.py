@@ -10,12 +10,13 @@ import pytest
 from selftest.unit.meshes.test_numbers import NUMBERS
 from smi_conformance.cluster.metrics_adapter import MetricsAdapter
 from smi_conformance.cluster.port import Answer, ClusterError
-from smi_conformance.cluster.prometheus import samples
+from smi_conformance.cluster.prometheus import NOW, samples
 from smi_conformance.judge import metrics
 from smi_conformance.judge.metrics import Item, Unreadable
 from smi_conformance.meshes.numbers import BOTH, DESTINATION, SOURCE, Prometheus
 
 BASE = "/apis/metrics.smi-spec.io/v1alpha1"
+AT = "1700000000.25"
 PAGE = "<!doctype html><title>Welcome</title>"
 Pairs = Mapping[tuple[str, ...], str]
 
@@ -37,6 +38,7 @@ class Told:
     def __init__(self, source: Prometheus, objects: Mapping[str, list[tuple[str, str]]] | None = None) -> None:
         self.source, self.objects = source, objects or {}
         self.known: dict[str, Answer] = {}
+        self.clock = vector(({}, AT))
 
     def tell(self, metric: str, by: tuple[str, ...], pairs: Pairs) -> None:
         """The values of a metric by those of the labels."""
@@ -49,8 +51,11 @@ class Told:
         if path in self.objects:
             found = [{"metadata": {"namespace": space, "name": name}} for space, name in self.objects[path]]
             return Answer(200, {"items": found})
-        assert path.startswith(f"{self.source.service.path}/api/v1/query?query=")
-        return self.known.get(path, vector())
+        if path == self.source.path(NOW):
+            return self.clock
+        query, _, at = path.partition("&time=")
+        assert (query.startswith(self.source.path("")), at) == (True, AT)  # all numbers of one answer are of one time
+        return self.known.get(query, vector())
 
     def get(self, path: str) -> Answer:
         """What the adapter answers."""
@@ -87,7 +92,16 @@ def test_what_is_no_answer_is_held_against_nobody(answer: Answer, told: str) -> 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "0", "-3", "1.5", "1.2345678e+06", "5e-05"])
 def test_values_come_as_they_are_written(value: str) -> None:
     """Whatever a Prometheus can say."""
-    assert [(one.value, one.time) for one in samples(vector(({"a": "b"}, value)), "x")] == [(value, 1700000000.25)]
+    assert [(one.value, one.labels) for one in samples(vector(({"a": "b"}, value)), "x")] == [(value, {"a": "b"})]
+
+
+def test_a_prometheus_has_one_time() -> None:
+    """Anything else is no Prometheus."""
+    source = plain()
+    told = Told(source)
+    told.clock = vector()
+    with pytest.raises(ClusterError, match="tells 0 times"):
+        told.get("pods")
 
 
 def test_what_was_received_and_sent() -> None:

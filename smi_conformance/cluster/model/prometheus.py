@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from smi_conformance.cluster.model.apiserver import Answer, ApiCall
 from smi_conformance.cluster.model.metrics import Changed, Context, Metrics
 from smi_conformance.cluster.model.traffic import EPOCH
+from smi_conformance.cluster.prometheus import NOW
 from smi_conformance.judge import metrics as read
 from smi_conformance.judge.metrics import COUNTS, PERCENTILES, Item, Unreadable
 from smi_conformance.meshes.numbers import BOTH, DESTINATION, SOURCE, End, Prometheus
@@ -51,15 +52,22 @@ class ModelPrometheus:
         """An instant query; a page for all else."""
         if call.path != f"{self.source.service.path}/api/v1/query":
             return 404, "<!doctype html><title>404 page not found</title>"
+        if call.query.get("query") == NOW:
+            return 200, _vector([{"metric": {}, "value": [EPOCH + self._now, repr(EPOCH + self._now)]}])
         question = self._known.get(call.query.get("query", ""))
         if question is None:
             return 400, {"status": "error", "errorType": "bad_data", "error": UNKNOWN}
-        result = [self._sample(question, one) for one in self._items(question)]
-        return 200, {"status": "success", "data": {"resultType": "vector", "result": [one for one in result if one]}}
+        now = float(call.query["time"]) - EPOCH if "time" in call.query else self._now
+        result = [self._sample(question, one, now) for one in self._items(question, now)]
+        return 200, _vector([one for one in result if one])
 
-    def _items(self, question: Question) -> Iterator[Item]:
+    @property
+    def _now(self) -> float:
+        return self.metrics.clock.now()
+
+    def _items(self, question: Question, now: float) -> Iterator[Item]:
         """The model's own items: those that its API would make, with what is wrong with it."""
-        context = Context(self.metrics, self.metrics.clock.now())
+        context = Context(self.metrics, now)
         changed, flows = Changed(self.metrics.switches, context), context.flows(float(self.source.window))
         for ref in context.inventory.objects(question.plural):
             of_edges = question.ends == BOTH
@@ -68,7 +76,7 @@ class ModelPrometheus:
             made = edges(ref, reading) if of_edges else _total(ref, question.ends, reading)
             yield from (read.item(body) for body in changed.listed(made, asked))
 
-    def _sample(self, question: Question, about: Item) -> Json | None:
+    def _sample(self, question: Question, about: Item, now: float) -> Json | None:
         """One series; None where it belongs to another one, or there is no value."""
         objects = [about.resource]
         if question.ends == BOTH:
@@ -78,7 +86,7 @@ class ModelPrometheus:
         words = [self.source.written(word) for one in objects for word in (one.namespace, one.name) if word]
         labels = dict(zip(self.source.by(question.plural, question.ends), words, strict=True))
         value = self._value(question.metric, about)
-        return None if value is None else {"metric": labels, "value": [EPOCH + self.metrics.clock.now(), value]}
+        return None if value is None else {"metric": labels, "value": [EPOCH + now, value]}
 
     def _value(self, metric: str, about: Item) -> str | None:
         try:
@@ -87,6 +95,10 @@ class ModelPrometheus:
             return repr(about.latency(PERCENT[metric]) * SCALES[self.source.unit])
         except Unreadable:
             return None
+
+
+def _vector(result: list[Json]) -> Json:
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
 def _combined(metrics: tuple[str, ...], plurals: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
