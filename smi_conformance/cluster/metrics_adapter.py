@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from smi_conformance.cluster.port import Answer
+from smi_conformance.cluster.port import Answer, ClusterError
 from smi_conformance.cluster.prometheus import Reads, Sample, ask, now
 from smi_conformance.judge.metrics import COUNTS, PERCENTILES
 from smi_conformance.meshes.numbers import BOTH, DESTINATION, SOURCE, End, Prometheus
@@ -106,8 +106,10 @@ class MetricsAdapter:
         kind, written = KINDS[plural], self.source.written
         root = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
         answer = self.cluster.api("GET", f"{root}/{plural}")
-        listed = answer.body.get("items") or () if isinstance(answer.body, dict) else ()
-        places = [(one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in listed]
+        if answer.status != 200 or not isinstance(answer.body, dict):
+            raise ClusterError(f"{plural} cannot be listed: {answer.status} {answer.message}")
+        metas = [one["metadata"] for one in answer.body.get("items") or ()]
+        places = [(meta.get("namespace", ""), meta["name"]) for meta in metas]
         return {(written(space), written(name)): (space, name) for space, name in places}
 
 

@@ -39,6 +39,7 @@ class Told:
         self.source, self.objects = source, objects or {}
         self.known: dict[str, Answer] = {}
         self.clock = vector(({}, AT))
+        self.refused: set[str] = set()
 
     def tell(self, metric: str, by: tuple[str, ...], pairs: Pairs) -> None:
         """The values of a metric by those of the labels."""
@@ -48,6 +49,8 @@ class Told:
     def api(self, method: str, path: str) -> Answer:
         """As the cluster port."""
         assert method == "GET"
+        if path in self.refused:
+            return Answer(403, {"kind": "Status", "message": "forbidden"})
         if path in self.objects:
             found = [{"metadata": {"namespace": space, "name": name}} for space, name in self.objects[path]]
             return Answer(200, {"items": found})
@@ -201,3 +204,6 @@ def test_rewritten_names_are_those_of_objects() -> None:
     assert [one.resource.place for one in told.items("pods")] == [("m-1", "b-x")]
     assert [one.resource.place for one in told.items("deployments")] == [("m-1", "b")]
     assert [str(one.peer) for one in told.items("namespaces/m-1/pods/b-x/edges")] == ["Pod/m-1/a"]
+    told.refused.add("/api/v1/pods")
+    with pytest.raises(ClusterError, match="pods cannot be listed: 403 forbidden"):
+        told.get("pods")

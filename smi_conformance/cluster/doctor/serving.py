@@ -66,7 +66,7 @@ def _switching(patient: Patient) -> list[Right]:
 
 def _numbers(patient: Patient) -> list[Right]:
     """What it takes to read numbers that are elsewhere."""
-    return [Right("get", "", "services/proxy")] if patient.profile.prometheus else []
+    return [*rights("smi-conformance-numbers")] if patient.profile.prometheus else []
 
 
 def _some(missing: list[str]) -> str:
