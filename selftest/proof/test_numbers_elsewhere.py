@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,25 @@ def test_wrong_numbers_fail_and_are_marked(run: Run, mesh: str, fault: str) -> N
     done = run("--cluster", "model", "--mesh", mesh, "--fault", fault, "--requirement", name)
     row = rows(done)[name]
     assert (done.code, row["verdict"], row["adapter"]) == (1, "fail", MARK)
+
+
+@pytest.mark.parametrize(
+    ("switch", "code", "verdict", "told"),
+    [
+        ("prometheus-down", 3, "error", "no answer of a Prometheus, but 503 no endpoints available"),
+        ("prometheus-page", 3, "error", "no answer of a Prometheus, but 200 <!doctype html>"),
+        ("prometheus-nan", 1, "fail", "'NaN' is no quantity"),
+    ],
+)
+def test_odd_answers(tmp_path: Path, mesh: str, switch: str, code: int, verdict: str, told: str) -> None:
+    """What is no Prometheus is held against nobody; what it tells is judged."""
+    argv = [sys.executable, "-m", "selftest.proof.odd_metrics", "run", "--cluster", "model", "--mesh", mesh]
+    argv += ["--fault", f"PLANTED/{switch}", "--requirement", "TM-036", "--report", str(tmp_path / "report")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    (row,) = rows(Finished(done.returncode, done.stdout, tmp_path / "report")).values()
+    assert (done.returncode, row["verdict"]) == (code, verdict), done.stdout
+    assert told in row["reason"]
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_smi_metrics_passes_nothing_either(run: Run) -> None:

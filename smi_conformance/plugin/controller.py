@@ -115,7 +115,7 @@ class Controller:
         last = phases[-1]
         self._done.add(report.nodeid)
         self._false_failures += [e["false_failure"] for e in last.get("evidence", ()) if e.get("false_failure")]
-        adapter = None if verdict is Verdict.UNSUPPORTED else last.get("adapter")
+        adapter = last.get("adapter") if verdict in (Verdict.PASS, Verdict.FAIL) else None  # else nothing was judged
         verdict = outside_by(adapter, verdict)
         rows = [self._row(row, verdict, worst["message"], adapter) for row in last.get("rows", ())]
         self.verdicts += [Verdict(row["verdict"]) for row in rows] or [verdict]
