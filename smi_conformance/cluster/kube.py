@@ -18,7 +18,7 @@ from smi_conformance.cluster.accounts import Account, by_token
 from smi_conformance.cluster.journal import Journal
 from smi_conformance.cluster.port import Answer, ClusterError, Manifest, Pod, Ref
 from smi_conformance.cluster.session import Session, _line
-from smi_conformance.judge.observation import Observation, Plan, Reply, ServerLog
+from smi_conformance.judge.observation import Observation, Plan, Reply, ServerLog, Span
 
 AGGREGATED = "/apis/metrics.smi-spec.io"  # where a 5xx is the answer of the mesh, or says that it does not answer
 TIMEOUT = 30  # seconds for one API call; a hanging API server must not hang a run
@@ -189,13 +189,11 @@ class KubeCluster:
     def _observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
         sessions = [self._session(server) for server in servers]  # opened before anything is sent
         budget = 30 + sum(step.timeout * (1 + step.count / step.concurrency) for step in plan.steps)
-        answer = self._session(client).request({"op": "traffic", "steps": plan.to_json()}, timeout=budget)
-        return Observation(
-            client.name,
-            plan,
-            _replies(answer),
-            self._logs(sessions, prefix),
-        )
+        sender = self._session(client)
+        answer = sender.request({"op": "traffic", "steps": plan.to_json()}, timeout=budget)
+        cpu = sender.cpu
+        logs = self._logs(sessions, prefix)
+        return Observation(client.name, plan, _replies(answer), logs, _crowded({client.name: cpu}, sessions))
 
     def _logs(
         self, sessions: Sequence[Session], prefix: str, since: Mapping[str, int] | None = None
@@ -211,14 +209,15 @@ class KubeCluster:
             raise
 
     def _stop(self, stream: str, client: Pod, plan: Plan) -> Observation:
-        answer = self._session(client).request({"op": "stop", "stream": stream})
-        return Observation(client.name, plan, _replies(answer))
+        sender = self._session(client)
+        answer = sender.request({"op": "stop", "stream": stream})
+        return Observation(client.name, plan, _replies(answer), cpu=_crowded({}, [sender]))
 
     def _window(self, prefix: str, client: Pod, servers: Sequence[Pod]) -> Observation:
         sessions, marks = [self._session(server) for server in servers], self._marks.setdefault(prefix, {})
         logs = self._logs(sessions, prefix, marks)
         marks.update({session.pod.uid: session.cursor for session in sessions})
-        return Observation(client.name, Plan(()), (), logs)
+        return Observation(client.name, Plan(()), (), logs, _crowded({}, sessions))
 
     def _session(self, pod: Pod) -> Session:
         known = self._sessions.get(pod.uid)
@@ -296,6 +295,13 @@ def _decoded(data: bytes | str) -> dict[str, Any] | str:
 
 def _replies(answer: Mapping[str, Any]) -> tuple[tuple[Reply, ...], ...]:
     return tuple(tuple(Reply(*reply) for reply in replies) for replies in answer["replies"])
+
+
+def _crowded(cpu: dict[str, tuple[Span, ...]], sessions: Sequence[Session]) -> dict[str, tuple[Span, ...]]:
+    """What the agents told of a crowded CPU, by pod; nothing where it was not."""
+    for session in sessions:
+        cpu[session.pod.name] = (*cpu.get(session.pod.name, ()), *session.cpu)
+    return {name: spans for name, spans in cpu.items() if spans}
 
 
 def _pod(pod: Any) -> Pod:
