@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 EVERY = 0.25  # seconds between two looks while there is work
 LINGER = 1.0  # seconds after the last work: between two batches of one wait there is a quarter of that
@@ -96,7 +97,7 @@ def _look() -> Look:
 
 
 def _account() -> tuple[float, float]:
-    """Seconds that this process's first thread had the CPU, and waited for it; none where the kernel keeps no account."""
+    """Seconds that the first thread of this process had the CPU, and waited for it; none where nobody counts them."""
     try:
         ran, waited, _ = _words("/proc/self/schedstat")
     except (OSError, ValueError):
@@ -113,5 +114,4 @@ def _crowd() -> float:
 
 
 def _words(path: str) -> list[str]:
-    with open(path, encoding="ascii") as file:
-        return file.read().split()
+    return Path(path).read_text(encoding="ascii").split()

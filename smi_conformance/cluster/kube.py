@@ -18,6 +18,7 @@ from smi_conformance.cluster.accounts import Account, by_token
 from smi_conformance.cluster.journal import Journal
 from smi_conformance.cluster.port import Answer, ClusterError, Manifest, Pod, Ref
 from smi_conformance.cluster.session import Session, _line
+from smi_conformance.judge.crowding import Crowd, require_heard
 from smi_conformance.judge.observation import Observation, Plan, Reply, ServerLog, Span
 
 AGGREGATED = "/apis/metrics.smi-spec.io"  # where a 5xx is the answer of the mesh, or says that it does not answer
@@ -38,6 +39,7 @@ class KubeCluster:
         self._sessions: dict[str, Session] = {}
         self._marks: dict[str, dict[str, int]] = {}
         self._accounts: dict[Account, DynamicClient] = {}
+        self.crowd = Crowd()
 
     @property
     def clock(self) -> Journal:
@@ -164,7 +166,9 @@ class KubeCluster:
     # Traffic
 
     def observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
-        return self._observation("observe", prefix, client, lambda: self._observe(prefix, client, plan, servers))
+        seen = self._observation("observe", prefix, client, lambda: self._observe(prefix, client, plan, servers))
+        require_heard(seen)
+        return seen
 
     def start_stream(self, stream: str, client: Pod, plan: Plan) -> None:
         frame = {"op": "start", "stream": stream, "steps": plan.to_json()}
@@ -179,12 +183,14 @@ class KubeCluster:
     def _observation(self, op: str, prefix: str, client: Pod, live: Callable[[], Observation]) -> Observation:
         made: list[Observation] = []
 
-        def seen() -> dict[str, Any]:
+        def told() -> dict[str, Any]:
             made.append(live())
             return made[0].to_json()
 
-        recorded = self._journal.call(op, f"{prefix} {client.name}", seen)
-        return (made[0] if made else Observation.from_json(recorded)).check()
+        recorded = self._journal.call(op, f"{prefix} {client.name}", told)
+        seen = (made[0] if made else Observation.from_json(recorded)).check()
+        self.crowd.note(seen)
+        return seen
 
     def _observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
         sessions = [self._session(server) for server in servers]  # opened before anything is sent
