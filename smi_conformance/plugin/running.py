@@ -14,7 +14,7 @@ import allure
 import pytest
 
 from smi_conformance.cluster.port import ClusterError
-from smi_conformance.judge.verdict import Nonconformance, Wedged
+from smi_conformance.judge.verdict import Blocked, Nonconformance, Wedged
 from smi_conformance.plugin import selection
 from smi_conformance.plugin.eventlog import hand_over
 from smi_conformance.plugin.judging import Judging, Versions, judging, require_served
@@ -96,10 +96,10 @@ class CrowdedMachine:
 
 @contextmanager
 def _excused(item: pytest.Item) -> Iterator[None]:
-    """A failure inside becomes an error where the machine may be the cause. Raises Starved."""
+    """A failure inside, or a server that stays open, is an error where the machine may be the cause. Raises Starved."""
     try:
         yield
-    except Nonconformance as failure:
+    except (Nonconformance, Blocked) as failure:
         item.stash[SCENE].cluster.crowd.require_quiet(failure)
         raise
 
