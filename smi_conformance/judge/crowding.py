@@ -67,10 +67,11 @@ class Crowd:
         self._now = 0.0  # by the clock of the pods
 
     def note(self, seen: Observation) -> None:
-        """Remember what was told with an observation."""
-        for pod, spans in seen.cpu.items():
-            self._spans.setdefault(pod, []).extend(one for one in spans if one.slowdown >= CROWDED)
+        """Remember what was told with an observation, and forget what is long past."""
         self._now = max([self._now, *(one.at + one.seconds for spans in seen.cpu.values() for one in spans)])
+        for pod in self._spans.keys() | seen.cpu.keys():
+            late = (one for one in (*self._spans.get(pod, ()), *seen.cpu.get(pod, ())) if one.slowdown >= CROWDED)
+            self._spans[pod] = [one for one in late if one.at + one.seconds > self._now - MEMORY]
 
     def forget(self) -> None:
         """What was before is no concern of what comes."""
@@ -78,8 +79,7 @@ class Crowd:
 
     def seconds(self) -> float:
         """How long it was too crowded of late, at the pod where that was longest."""
-        late = ([one for one in own if one.at + one.seconds > self._now - MEMORY] for own in self._spans.values())
-        return max((sum(one.seconds for one in own) for own in late), default=0.0)
+        return max((sum(one.seconds for one in own) for own in self._spans.values()), default=0.0)
 
     def require_quiet(self, what: object) -> None:
         """Whether what was late, or failed, may be told of the mesh. Raises Starved."""
