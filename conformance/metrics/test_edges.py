@@ -92,7 +92,7 @@ def test_edges_stand_for_traffic(measured: Measured) -> None:
     measured.absent(measured.ref("pods", "a"), measured.ref("pods", "d"), measured.ref("pods", "t"))
 
 
-@requirement("TM-061")
+@requirement("TM-061", schedule="afterwards")
 def test_edges_are_of_the_moment(silence: Silence) -> None:
     """The edge of a pair that no longer exchanges traffic drops out or falls to zero counts."""
     silence.edges_are_forgotten(silence.ref("pods", "a"))

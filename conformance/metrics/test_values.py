@@ -31,7 +31,7 @@ def test_percentiles_are_those_of_the_requests(measured: Measured) -> None:
     measured.is_quick(measured.ref("pods", "b-x"))
 
 
-@requirement("TM-035")
+@requirement("TM-035", schedule="afterwards")
 def test_successes_are_counted(measured: Measured, silence: Silence) -> None:
     """success_count is the number of successful requests in the window."""
     measured.counts(measured.ref("pods", "a"), measured.ref("pods", "x"), *measured.every("b"))
@@ -53,13 +53,13 @@ def test_unit_is_seconds(measured: Measured) -> None:
     measured.units(["seconds"])
 
 
-@requirement("TM-038")
+@requirement("TM-038", schedule="afterwards")
 def test_timestamp_is_of_the_moment(silence: Silence) -> None:
     """timestamp is an RFC 3339 time close to the request."""
     silence.timestamps_move()
 
 
-@requirement("TM-039")
+@requirement("TM-039", schedule="afterwards")
 def test_numbers_are_of_the_moment(silence: Silence) -> None:
     """After traffic stops the numbers fall to zero, or the object leaves the list, within a few windows."""
     silence.is_forgotten()
@@ -72,7 +72,7 @@ def test_other_answers(measured: Measured, readings: Readings) -> None:
     readings.report(*measured.other_answers())
 
 
-@requirement("TM-041")
+@requirement("TM-041", schedule="afterwards")
 def test_window_is_the_span_of_the_numbers(silence: Silence) -> None:
     """window is the duration to which the numbers refer."""
     silence.window_is_covered()

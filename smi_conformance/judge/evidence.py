@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,13 +38,13 @@ class Evidence:
     false_failure: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The object of the event stream; what does not apply is absent."""
+        """The object of the event stream, plain also for the channel between workers; what does not apply is absent."""
         found: dict[str, Any] = {
             "kind": self.kind,
             "title": self.title,
             "passed": self.passed,
             "text": self.text,
-            "numbers": dict(self.numbers),
+            "numbers": json.loads(json.dumps(dict(self.numbers))),
         }
         if self.looks:
             found["looks"] = [{"n": look.n, "counts": dict(look.counts)} for look in self.looks]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 USUAL = {"model": 0.05}
-SECONDS = 1.5
+SECONDS = 1.0
 """Of a scenario that nothing is recorded of, on a cluster with a mesh."""
 
 

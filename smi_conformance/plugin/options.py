@@ -44,7 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="judge only these scenarios; repeatable",
     )
     add("--max-time", type=float, default=None, metavar="SECONDS", help="begin no scenario after that")
-    add("--rigor", default="standard", help="quick, standard or certify: how many attempts a denial takes")
+    add(
+        "--rigor",
+        default="standard",
+        help="quick, standard or certify: how many attempts a denial takes, and (quick) coarser shares",
+    )
     add(
         "--fault",
         action="append",

@@ -159,6 +159,8 @@ class WorkerSide(Collection):
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         assert self.worker
         scenario, options, worker = item.stash[SCENARIO], self.options, self.worker
+        for glance in worker.meanwhile if not (options.replay or worker.lost) else ():
+            glance()
         plan = item.stash[JUDGING] = judging(scenario, options.register, options.versions, worker.served)
         worker.options = options.at(selection.posture_of(scenario, options))
         item.stash[SCENE] = Scene(worker, item.nodeid, scenario.requirements, plan.versions, plan.light)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Worker:
         self.follows: bool | None = None  # whether the mesh followed changes before anything that may break it
         self.wedged = ""  # the requirement whose scenario left the mesh stuck
         self.lost = ""  # why nothing can be judged any more: the cluster is gone
+        self.meanwhile: list[Callable[[], None]] = []  # called between two scenarios: what goes on beside them
         self.journal: Recording | Replay | Unrecorded
         path = options.report / "observations" / f"{name}.jsonl"
         if options.replay:
@@ -79,7 +80,7 @@ class Scene:
 
     @property
     def rigor(self) -> str:
-        """How many attempts a denial takes."""
+        """How many attempts a denial takes, and which deviation of a share is seen."""
         return "quick" if self.light else self.options.rigor
 
     @property

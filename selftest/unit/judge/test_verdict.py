@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import execnet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.judge.evidence import Bound, Evidence, Look
 from smi_conformance.judge.verdict import Blocked, HarnessError, Nonconformance, Verdict, worst
+from smi_conformance.judge.windows import Between
 
 verdicts = st.sampled_from(Verdict)
 
@@ -63,6 +65,13 @@ def test_evidence_round_trips() -> None:
         "text",
         "numbers",
     }
+
+
+def test_evidence_crosses_from_worker_to_controller() -> None:
+    """Numbers may be of types that the channel does not know, such as a named tuple; what is shown is plain."""
+    evidence = Evidence("count", "t", True, "text", {"want": {"success_count": Between(3, 4)}})
+
+    assert execnet.loads(execnet.dumps(evidence.to_json()))["numbers"] == {"want": {"success_count": [3, 4]}}
 
 
 def test_deadlines_from_a_flag_and_a_file(tmp_path: Path) -> None:

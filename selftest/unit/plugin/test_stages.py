@@ -15,6 +15,7 @@ from smi_conformance.plugin.running import TimeLimit
 from smi_conformance.plugin.scenario import SCHEDULES, Scenario, requirement, scenario_of
 from smi_conformance.plugin.selection import Stage, late, posture_of
 from smi_conformance.plugin.settings import RunOptions, UsageError
+from smi_conformance.plugin.sharing import Together
 
 BOTH = RunOptions(posture="both")
 DENY, PERMISSIVE, ANY = "TA-010", "SP-024", "SP-010"
@@ -123,8 +124,8 @@ def test_an_estimate_is_made_from_the_last_run_on_the_same_backend(tmp_path: Pat
     ]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     known = Durations.of(tmp_path)
-    assert known.estimate(["a", "b"], "current") == 9.0
-    assert known.estimate(["a", "b"], "embedded") == 3.0
+    assert known.estimate(["a", "b"], "current") == 8.5
+    assert known.estimate(["a", "b"], "embedded") == 2.0
     assert known.estimate(["a", "b"], "model") == pytest.approx(0.1)
 
 
@@ -133,4 +134,15 @@ def test_an_estimate_needs_no_earlier_report(tmp_path: Path, content: str | None
     """Nor one that can be read."""
     if content is not None:
         (tmp_path / "events.jsonl").write_text(content)
-    assert Durations.of(tmp_path).estimate(["a"], "embedded") == 1.5
+    assert Durations.of(tmp_path).estimate(["a"], "embedded") == 1.0
+
+
+def test_scenarios_that_share_a_burst_go_to_one_worker() -> None:
+    """The others go one by one to the worker that is free."""
+    metrics = ["conformance/metrics/test_edges.py::test_a[v1alpha1]", "conformance/metrics/test_values.py::test_b"]
+    alone = ["conformance/split/test_weights.py::test_c[v1]", "conformance/split/test_weights.py::test_c[v2]"]
+
+    units = [Together._split_scope(cast("Together", None), nodeid) for nodeid in (*metrics, *alone)]
+
+    assert len(set(units[:2])) == 1
+    assert units[2:] == alone

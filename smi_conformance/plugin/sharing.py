@@ -1,0 +1,26 @@
+"""How scenarios are shared among the workers of pytest-xdist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = ("conformance/metrics/",)
+"""Scenarios of these files share one burst of traffic and its window: one worker takes them all."""
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # the package has no types
+    """Each scenario goes to the worker that is free next; those that share a burst go together, and first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+class Sharing:
+    """Tells pytest-xdist; a plugin of the controller."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Together:
+        return Together(config, log)
