@@ -7,6 +7,7 @@ stands for them too. Only waiting for the CPU counts: packets that a mesh loses 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
 from smi_conformance.judge.observation import Observation, Reply, Span
 from smi_conformance.judge.verdict import Starved
@@ -14,8 +15,9 @@ from smi_conformance.judge.verdict import Starved
 CROWDED = 10.0
 """How many times slower a machine makes time-outs say nothing: of what a request or a change may take, a mesh that is
 left alone needs less than a tenth."""
-MEMORY = 30.0  # seconds before a failure that count: what its longest wait, by default, may rest on
-ENOUGH = 1.0  # crowded seconds in these after which a failure may be the machine's: the shortest wait for an answer
+MEMORY, SHORT = 30.0, 5.0  # seconds before a failure that count: what its wait may rest on, by the default deadlines
+ENOUGH = 1.0  # crowded seconds in these, and
+PART = 0.25  # crowded part of what was seen of them, from which on a failure may be the machine's: a burst is none
 SILENT = frozenset({"timeout", "greeted"})
 GATEWAY = frozenset({502, 503, 504})  # by which a proxy says that it got no answer in its time
 
@@ -70,22 +72,26 @@ class Crowd:
         """Remember what was told with an observation, and forget what is long past."""
         self._now = max([self._now, *(one.at + one.seconds for spans in seen.cpu.values() for one in spans)])
         for pod in self._spans.keys() | seen.cpu.keys():
-            late = (one for one in (*self._spans.get(pod, ()), *seen.cpu.get(pod, ())) if one.slowdown >= CROWDED)
-            self._spans[pod] = [one for one in late if one.at + one.seconds > self._now - MEMORY]
+            known = (*self._spans.get(pod, ()), *seen.cpu.get(pod, ()))
+            self._spans[pod] = [one for one in known if one.at + one.seconds > self._now - MEMORY]
 
     def forget(self) -> None:
         """What was before is no concern of what comes."""
         self._spans.clear()
 
-    def seconds(self) -> float:
-        """How long it was too crowded of late, at the pod where that was longest."""
-        return max((sum(one.seconds for one in own) for own in self._spans.values()), default=0.0)
-
     def require_quiet(self, what: object) -> None:
         """Whether what was late, or failed, may be told of the mesh. Raises Starved."""
-        if (crowded := self.seconds()) >= ENOUGH:
-            raise Starved(
-                f"{what} - but the machine was crowded: for {crowded:.1f} of the last {MEMORY:g} s the CPU was "
-                f"{CROWDED:g} times slower than it should be, or more; want less than {ENOUGH:g} s. "
-                f"Nothing is said of the mesh. {NEXT}."
-            )
+        for spans, window in product(self._spans.values(), (MEMORY, SHORT)):
+            crowded, watched = self._seconds(spans, window)
+            if crowded >= max(ENOUGH, PART * watched):
+                raise Starved(
+                    f"{what} - but the machine was crowded: for {crowded:.1f} of {watched:.1f} s that were seen of the "
+                    f"last {window:g} the CPU was {CROWDED:g} times slower than it should be, or more; want less than "
+                    f"{ENOUGH:g} s, or than a quarter. Nothing is said of the mesh. {NEXT}."
+                )
+
+    def _seconds(self, spans: Iterable[Span], window: float) -> tuple[float, float]:
+        """How long it was too crowded at a pod within the last so many seconds, and how many of these were seen."""
+        inside = [(min(one.seconds, one.at + one.seconds - self._now + window), one.slowdown) for one in spans]
+        crowded = sum(seconds for seconds, slowdown in inside if seconds > 0 and slowdown >= CROWDED)
+        return crowded, sum(seconds for seconds, _ in inside if seconds > 0)

@@ -101,20 +101,50 @@ def test_an_answer_or_an_arrival_is_evidence_on_any_machine() -> None:
         denied("t", on(replace(observed(["reset"]), servers={"web": log(["q.0"])}), CROWDED), [WITNESS])
 
 
-def test_a_failure_stands_where_it_was_quiet() -> None:
-    """A second of crowd within the last half minute is too much; less is not, nor what is long past."""
-    title = Nonconformance("t", got="3", want="4")
-    for spans in ([], [Span(NOW, 60, BUSY)], [Span(NOW, 0.9, CROWDED)]):
-        crowd = Crowd()
-        crowd.note(replace(answered(1), cpu={"c-a": tuple(spans)}))
-        crowd.require_quiet(title)
-
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [],
+        [Span(NOW, 60, BUSY)],
+        [Span(NOW, 0.9, CROWDED)],
+        [Span(NOW, 2, CROWDED), Span(NOW + 2, 28, BUSY)],  # a burst, in a wait that had time enough
+        [Span(NOW, 10, CROWDED), Span(NOW + 10, 31, CALM)],
+    ],
+)
+def test_a_failure_stands_where_it_was_quiet(spans: list[Span]) -> None:
+    """Also where a little of the time was crowded, or what is long past."""
     crowd = Crowd()
-    crowd.note(on(answered(1), CROWDED, seconds=2))
-    with pytest.raises(Starved, match=r"t: got 3; want 4\. - but the machine was crowded: for 2\.0 of the last 30 s"):
-        crowd.require_quiet(title)
-    crowd.note(on(answered(1), CALM, at=NOW + 2 + MEMORY, seconds=1, pod="c-b"))
-    crowd.require_quiet(title)
+    crowd.note(replace(answered(1), cpu={"c-a": tuple(spans)}))
+    crowd.require_quiet(Nonconformance("t", got="3", want="4"))
+
+
+@pytest.mark.parametrize(
+    ("spans", "told"),
+    [
+        ([Span(NOW, 2, CROWDED)], r"for 2\.0 of 2\.0 s that were seen of the last 30 "),
+        ([Span(NOW, 8, CROWDED), Span(NOW + 8, 22, CALM)], r"for 8\.0 of 30\.0 s that were seen of the last 30 "),
+        ([Span(NOW, 28, CALM), Span(NOW + 28, 2, CROWDED)], r"for 2\.0 of 5\.0 s that were seen of the last 5 "),
+    ],
+)
+def test_a_failure_on_a_crowded_machine_is_none(spans: list[Span], told: str) -> None:
+    """A quarter of the time is too much: of the longest wait that a verdict rests on, or of the shortest."""
+    crowd = Crowd()
+    for one in spans:
+        crowd.note(replace(answered(1), cpu={"c-a": (one,)}))
+    with pytest.raises(Starved, match=r"t: got 3; want 4\. - but the machine was crowded: " + told):
+        crowd.require_quiet(Nonconformance("t", got="3", want="4"))
+    crowd.note(on(answered(1), CALM, at=NOW + 30 + MEMORY, seconds=1, pod="c-b"))
+    crowd.require_quiet("t")
+
+
+def test_one_pod_that_had_no_time_is_enough() -> None:
+    """Another one may have been seen for longer."""
+    crowd = Crowd()
+    crowd.note(replace(answered(1), cpu={"c-a": (Span(NOW, 2, CROWDED), Span(NOW + 2, 28, CALM))}))
+    crowd.require_quiet("t")
+    crowd.note(on(answered(1), CROWDED, at=NOW + 20, seconds=1.5, pod="web"))
+    with pytest.raises(Starved, match=r"for 1\.5 of 1\.5 s"):
+        crowd.require_quiet("t")
 
 
 def test_seconds_of_several_pods_are_the_same_seconds() -> None:
