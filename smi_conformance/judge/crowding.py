@@ -17,7 +17,7 @@ CROWDED = 10.0
 left alone needs less than a tenth."""
 MEMORY, SHORT = 30.0, 5.0  # seconds before a failure that count: what its wait may rest on, by the default deadlines
 ENOUGH = 1.0  # crowded seconds in these, and
-PART = 0.25  # crowded part of what was seen of them, from which on a failure may be the machine's: a burst is none
+PART = 0.5  # crowded part of what was seen of them; with half of a deadline to itself a mesh had five times its due
 SILENT = frozenset({"timeout", "greeted"})
 GATEWAY = frozenset({502, 503, 504})  # by which a proxy says that it got no answer in its time
 
@@ -87,7 +87,7 @@ class Crowd:
                 raise Starved(
                     f"{what} - but the machine was crowded: for {crowded:.1f} of {watched:.1f} s that were seen of the "
                     f"last {window:g} the CPU was {CROWDED:g} times slower than it should be, or more; want less than "
-                    f"{ENOUGH:g} s, or than a quarter. Nothing is said of the mesh. {NEXT}."
+                    f"{ENOUGH:g} s, or than half. Nothing is said of the mesh. {NEXT}."
                 )
 
     def _seconds(self, spans: Iterable[Span], window: float) -> tuple[float, float]:

@@ -122,12 +122,12 @@ def test_a_failure_stands_where_it_was_quiet(spans: list[Span]) -> None:
     ("spans", "told"),
     [
         ([Span(NOW, 2, CROWDED)], r"for 2\.0 of 2\.0 s that were seen of the last 30 "),
-        ([Span(NOW, 8, CROWDED), Span(NOW + 8, 22, CALM)], r"for 8\.0 of 30\.0 s that were seen of the last 30 "),
-        ([Span(NOW, 28, CALM), Span(NOW + 28, 2, CROWDED)], r"for 2\.0 of 5\.0 s that were seen of the last 5 "),
+        ([Span(NOW, 16, CROWDED), Span(NOW + 16, 14, CALM)], r"for 16\.0 of 30\.0 s that were seen of the last 30 "),
+        ([Span(NOW, 27, CALM), Span(NOW + 27, 3, CROWDED)], r"for 3\.0 of 5\.0 s that were seen of the last 5 "),
     ],
 )
 def test_a_failure_on_a_crowded_machine_is_none(spans: list[Span], told: str) -> None:
-    """A quarter of the time is too much: of the longest wait that a verdict rests on, or of the shortest."""
+    """Half of the time is too much: of the longest wait that a verdict rests on, or of the shortest."""
     crowd = Crowd()
     for one in spans:
         crowd.note(replace(answered(1), cpu={"c-a": (one,)}))
