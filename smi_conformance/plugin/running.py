@@ -163,7 +163,9 @@ class WorkerSide(Collection):
             glance()
         plan = item.stash[JUDGING] = judging(scenario, options.register, options.versions, worker.served)
         worker.options = options.at(selection.posture_of(scenario, options))
-        item.stash[SCENE] = Scene(worker, item.nodeid, scenario.requirements, plan.versions, plan.light)
+        item.stash[SCENE] = Scene(
+            worker, item.nodeid, scenario.requirements, plan.versions, plan.light, numbers=scenario.numbers
+        )
         worker.cluster.sign(scenario.requirements[0])
         with worker.journal.scope(item.nodeid):
             return (yield)
@@ -178,7 +180,7 @@ class WorkerSide(Collection):
         rows, profile = item.stash[JUDGING].rows, self.options.profile
         for entry in (self.options.register.get(row.id) for row in rows):
             feature = profile.features.get(entry.feature)
-            if feature and feature.claim == "none":
+            if feature and feature.claim == "none" and not (profile.prometheus and item.stash[SCENE].numbers):
                 raise Unsupported(f"the profile declares {entry.feature}: none ({feature.reason})")
         first = self.options.register.get(rows[0].id)
         require_served(first, rows[0].version, self.worker.served, profile.claims)
@@ -226,7 +228,7 @@ class WorkerSide(Collection):
                 "title": scenario.title, "requirements": list(scenario.requirements), "omits": omits,
                 "rows": [asdict(row) for row in plan.rows], "tentative": self._tentative(plan),
                 "versions": dict(plan.versions), "light": plan.light, "posture": scene.options.posture,
-                "evidence": scene.evidence, "propagation": scene.propagation,
+                "evidence": scene.evidence, "propagation": scene.propagation, "adapter": scene.adapter or None,
             }  # fmt: skip
         if raised and not isinstance(raised, pytest.skip.Exception):
             return {"details": self._details(item, raised)}
