@@ -19,7 +19,7 @@ MEMORY, SHORT = 30.0, 5.0  # seconds before a failure that count: what its wait 
 ENOUGH = 1.0  # crowded seconds in these, and
 PART = 0.5  # crowded part of what was seen of them; with half of a deadline to itself a mesh had five times its due
 SILENT = frozenset({"timeout", "greeted"})
-GATEWAY = frozenset({502, 503, 504})  # by which a proxy says that it got no answer in its time
+GATEWAY = frozenset({502, 503, 504})  # by which a proxy says that it got no answer in its time, or none at once
 
 NEXT = "Run it again on a quieter machine, or with fewer workers (-n)"
 
@@ -39,7 +39,8 @@ def lost(seen: Observation) -> dict[str, str]:
 
 
 def _in_vain(reply: Reply) -> bool:
-    return reply.outcome in SILENT or (reply.outcome == "status" and reply.status in GATEWAY)
+    given_up = reply.outcome == "status" and reply.status in GATEWAY and reply.milliseconds >= 1000 * ENOUGH
+    return reply.outcome in SILENT or given_up
 
 
 def _cause(seen: Observation, reply: Reply) -> str:
