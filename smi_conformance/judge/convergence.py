@@ -63,7 +63,8 @@ class _Watch(Generic[T]):
         self._check, self._holds, self._clock = check, holds, clock
         self._start = clock.now()
         self.first: float | None = None
-        self.stable = self.begun = 0.0
+        self.begun = 0.0
+        self.stable: float  # there from the moment that it first held
         self.starved: Starved | None = None
         self.row = self.looks = 0
 
@@ -122,7 +123,7 @@ def until(
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda _: watch.row < in_a_row),
-        stop=lambda _: not watch.row and watch.elapsed + rest() > deadline and watch.begun > deadline * HALF,
+        stop=lambda _: not watch.row and watch.elapsed + rest() > deadline and watch.begun >= deadline * HALF,
         wait=lambda _: rest(),
         sleep=clock.sleep,
         retry_error_callback=lambda state: _expire(what, deadline, watch, state),

@@ -141,7 +141,8 @@ def _witness_numbers(witnesses: Sequence[Observation]) -> dict[str, int]:
 
 
 def _gap(one: tuple[float, float], other: tuple[float, float]) -> float:
-    return max(0.0, one[0] - other[1], other[0] - one[1])
+    """Seconds between two spans; negative when they overlap."""
+    return max(one[0] - other[1], other[0] - one[1])
 
 
 def _total(seen: Observation) -> int:

@@ -58,7 +58,6 @@ class Nonconformance(AssertionError):
     """
 
     def __init__(self, title: str, *, got: str, want: str, hint: str = "", evidence: Evidence | None = None) -> None:
-        super().__init__(title)
         self.title, self.got, self.want, self.hint, self.evidence = title, got, want, hint, evidence
 
     def __str__(self) -> str:
