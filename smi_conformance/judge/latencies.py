@@ -22,13 +22,13 @@ class Span(NamedTuple):
 def ranks(count: int, percent: int) -> tuple[int, int]:
     """The order statistics, from 1, between which a percentile of so many values lies, by any common definition.
 
-    The definitions of Hyndman and Fan (1996) place it between count * p and (count - 1) * p + 1, or count * p + 1/2,
-    or (count + 1) * p. Raises ValueError for no values.
+    The definitions of Hyndman and Fan (1996) place it between count * p and (count - 1) * p + 1 or (count + 1) * p,
+    whichever is more; count * p + 1/2 lies in the middle of these. Raises ValueError for no values.
     """
     if count < 1:
         raise ValueError("no requests, no percentile")
     least = count * percent
-    most = max((count - 1) * percent + 100, count * percent + 50, (count + 1) * percent)
+    most = max((count - 1) * percent + 100, (count + 1) * percent)
     return max(1, least // 100), min(count, -(-most // 100))
 
 

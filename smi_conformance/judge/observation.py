@@ -113,10 +113,6 @@ class Reply(NamedTuple):
     sent_at: float = 0.0
     connection: int = 0
 
-    def to_json(self) -> list[Any]:
-        """As the agent gives it."""
-        return list(self)
-
 
 class Arrival(NamedTuple):
     """What a server saw of one request, noted before it answered."""
@@ -129,9 +125,16 @@ class Arrival(NamedTuple):
     path: str | None = None
     peer: str = ""
 
-    def to_json(self) -> list[Any]:
-        """As the echo server gives it."""
-        return list(self)
+
+class Span(NamedTuple):
+    """A time in which the CPU was crowded where a pod works: its begin in Unix time, and seconds.
+
+    A process that needed the CPU ran `slowdown` times slower than on a machine of its own.
+    """
+
+    at: float
+    seconds: float
+    slowdown: float
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ class Observation:
     plan: Plan
     replies: tuple[tuple[Reply, ...], ...]
     servers: Mapping[str, ServerLog] = field(default_factory=dict)
+    cpu: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
 
     def check(self) -> Observation:
         """The observation itself, if it can be judged. Raises HarnessError, EvidenceLost."""
@@ -185,7 +189,7 @@ class Observation:
             raise HarnessError("request ids were used twice in one plan")
         if len(self.replies) != len(self.plan.steps):
             raise HarnessError(f"{len(self.plan.steps)} steps were planned, {len(self.replies)} answered")
-        for step, replies in zip(self.plan.steps, self.replies, strict=True):
+        for step, replies in zip(self.plan.steps, self.replies, strict=True):  # pragma: no mutate (as many, see above)
             if len(replies) > step.count:
                 raise HarnessError(f"{len(replies)} replies to {step.count} requests of {step.id}")
         for server, log in self.servers.items():
@@ -195,7 +199,8 @@ class Observation:
     def requests(self) -> Iterator[tuple[str, Reply]]:
         """(id, reply) of every request that was sent."""
         for step, replies in zip(self.plan.steps, self.replies, strict=True):
-            yield from zip(step.ids, replies, strict=False)  # a stopped stream has sent less than planned
+            # A stopped stream has sent less than planned.
+            yield from zip(step.ids, replies, strict=False)  # pragma: no mutate (False is the default)
 
     def outcomes(self) -> Counter[str]:
         """How often each outcome was met."""
@@ -209,12 +214,9 @@ class Observation:
         """All the others, by id."""
         return {one: reply for one, reply in self.requests() if reply.outcome != "answer"}
 
-    def arrivals_by_server(self, prefix: str = "") -> dict[str, tuple[Arrival, ...]]:
-        """What each server saw of the requests whose id starts with the prefix."""
-        return {
-            server: tuple(arrival for arrival in log.arrivals if arrival.id.startswith(prefix))
-            for server, log in self.servers.items()
-        }
+    def arrivals_by_server(self) -> dict[str, tuple[Arrival, ...]]:
+        """What each server saw."""
+        return {server: log.arrivals for server, log in self.servers.items()}
 
     def delivered(self, ids: Collection[str] | None = None) -> dict[str, list[str]]:
         """The servers that saw each request, once per arrival: a second one is a mesh's retry."""
@@ -254,6 +256,7 @@ class Observation:
             "plan": self.plan.to_json(),
             "replies": [list(map(list, replies)) for replies in self.replies],
             "servers": {server: log.to_json() for server, log in self.servers.items()},
+            **({"cpu": {pod: list(map(list, spans)) for pod, spans in self.cpu.items()}} if self.cpu else {}),
         }
 
     @classmethod
@@ -264,4 +267,5 @@ class Observation:
             Plan.from_json(source["plan"]),
             tuple(tuple(starmap(Reply, replies)) for replies in source["replies"]),
             {server: ServerLog.from_json(log) for server, log in source["servers"].items()},
+            {pod: tuple(starmap(Span, spans)) for pod, spans in source.get("cpu", {}).items()},
         )

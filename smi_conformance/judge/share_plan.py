@@ -80,14 +80,15 @@ class SharePlan:
     def alternatives(self) -> tuple[float, float]:
         """The shares it is told from with more than 99 %."""
         if self.fixed:
-            return self._detectable(-1), self._detectable(1)
+            return self._detectable(0.0), self._detectable(1.0)
         return effect(self.share, self.delta)
 
-    def _detectable(self, sign: int) -> float:
-        """The nearest share, in whole points from the expected one, that a light test fails with 99 %."""
-        room = self.share if sign < 0 else 1 - self.share
-        shares = (self.share + sign * min(points / 100, room) for points in range(1, 101))
-        return next((q for q in shares if characteristic(self, q).reject >= 0.99), self.share + sign * room)
+    def _detectable(self, end: float) -> float:
+        """The nearest share, in whole points from the expected one to this end, that a light test fails with 99 %."""
+        room = end - self.share
+        steps = (points / 100 for points in range(1, math.ceil(100 * abs(room))))
+        shares = (self.share + math.copysign(step, room) for step in steps)
+        return next((share for share in shares if characteristic(self, share).reject >= 0.99), end)
 
     @cached_property
     def cap(self) -> int:

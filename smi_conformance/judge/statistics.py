@@ -58,7 +58,7 @@ class ShareTest:
             raise ValueError(f"shares must be positive and add up to 1: {dict(shares)}")
         self.shares, self.title = dict(shares), title or f"shares {describe(shares)}"
         positive = [name for name, share in shares.items() if share > 0]
-        tested = positive[:1] if len(positive) == 2 else positive if len(positive) > 2 else []
+        tested = positive if len(positive) > 2 else positive[: len(positive) - 1]
         self.plans = {name: SharePlan(shares[name], delta, len(tested), fixed) for name in tested}
         self.batch = max((plan.batch for plan in self.plans.values()), default=fixed or 100)
         self.cap = max((plan.cap for plan in self.plans.values()), default=self.batch)
@@ -89,18 +89,22 @@ class ShareTest:
         return self.decision
 
     def _judge(self, n: int, counts: Mapping[str, int]) -> Decision:
-        strays = {name: count for name, count in counts.items() if count and not self.shares.get(name)}
+        strays = self._strays(counts)
         if strays:
             self.reason = f"requests came to {_list(strays)}, which should get none"
             return Decision.REJECT
         for name, plan in self.plans.items():
             verdict = 0 if name in self._accepted else plan.decide(n, counts.get(name, 0))
             if verdict in (-1, 1):
-                self.reason = f"{name} got too {'many' if verdict > 0 else 'few'} requests"
+                self.reason = f"{name} got too {'many' if verdict == 1 else 'few'} requests"
                 return Decision.REJECT
             if verdict == 0:
                 self._accepted.add(name)
         return Decision.ACCEPT if len(self._accepted) == len(self.plans) else Decision.CONTINUE
+
+    def _strays(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """What came to where nothing may come."""
+        return {name: count for name, count in counts.items() if count and not self.shares.get(name)}
 
     @property
     def false_failure(self) -> float:
@@ -158,16 +162,16 @@ class ShareTest:
 
     def evidence(self) -> Evidence:
         """The sample with all looks, as the report shows it."""
-        last = self.history[-1] if self.history else Judged(0, {}, self.decision)
-        without = [name for name, share in self.shares.items() if not share]
+        empty = not self.plans or not all(self.shares.values())
+        unseen = empty and self.n and not self._strays(self.history[-1].counts)
         return Evidence(
             kind="share" if self.plans else "zero",
             title=self.title,
             passed=self.decision is Decision.ACCEPT,
             text=self.explain(),
-            numbers={"shares": self.shares, "n": last.n, "cap": self.cap, "detects": self.detects},
+            numbers={"shares": self.shares, "n": self.n, "cap": self.cap, "detects": self.detects},
             looks=tuple(Look(look.n, look.counts) for look in self.history),
-            bound=Bound(0.95, zero_bound(last.n)) if last.n and (without or not self.plans) else None,
+            bound=Bound(0.95, zero_bound(self.n)) if unseen else None,
             false_failure=self.false_failure,
         )
 
@@ -175,14 +179,6 @@ class ShareTest:
 def light(shares: Mapping[str, float], n: int = 200, *, title: str = "") -> ShareTest:
     """A light check, for rough errors only: one look at `n` requests. `detects` says how rough."""
     return ShareTest(shares, fixed=n, title=title)
-
-
-def shares_of(weights: Mapping[str, float]) -> dict[str, float]:
-    """Shares of weights. Raises ValueError when their sum is 0."""
-    total = sum(weights.values())
-    if total <= 0:
-        raise ValueError("weights whose sum is 0 give no shares")
-    return {name: weight / total for name, weight in weights.items()}
 
 
 def zero_bound(n: int, confidence: float = 0.95) -> float:

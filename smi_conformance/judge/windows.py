@@ -5,6 +5,7 @@ Tolerances are worked out from what is known of the single requests, and none is
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
@@ -36,9 +37,9 @@ def straddled(requests: Sequence[Between], window: float, end: Between) -> Betwe
         return bisect_right(sent, moment) - bisect_left(done, moment - window)
 
     # The counts change only where a window begins or ends at a request.
-    steps = {one for time in (*sent, *done) for one in (time, time + window) if end.least <= one <= end.most}
-    edges = sorted({end.least, end.most, *steps})
-    moments = [*edges, *((one + other) / 2 for one, other in pairwise(edges))]
+    steps = [one for time in (*sent, *done) for one in (time, time + window)]
+    edges = sorted({*end, *(one for one in steps if end.least < one < end.most)})  # pragma: no mutate (the ends are in)
+    moments = [*edges, *((one + other) / 2 for one, other in pairwise(edges))]  # pragma: no mutate (any place between)
     return Between(min(map(surely, moments)), max(map(possibly, moments)))
 
 
@@ -48,7 +49,7 @@ def offset(sent: Sequence[Between], seen: Sequence[tuple[Between, int]]) -> Betw
     `sent`: when each request was sent and answered by its own clock, in order; `seen`: when a look was made, and how
     many requests had arrived by then. Raises ValueError when no clock fits.
     """
-    least, most = float("-inf"), float("inf")
+    least, most = -math.inf, math.inf
     for (began, ended), count in seen:
         if count:
             least = max(least, sent[count - 1].least - ended)

@@ -163,12 +163,6 @@ class Register:
         known = [fault.id for fault in requirement.faults]
         raise UnknownRequirement(f"{name} has no fault {slug!r}{_near(slug, known)}")
 
-    def of_profile(self, name: str, version: str | None = None) -> tuple[Requirement, ...]:
-        """The requirements of a certification profile, at one version or at any. Raises KeyError."""
-        features = self.profiles[name]
-        here = (one for one in self.requirements if one.feature in features)
-        return tuple(one for one in here if version is None or version in one.versions)
-
     def _unknown(self, name: str) -> UnknownRequirement:
         return UnknownRequirement(f"no requirement {name!r}{_near(name, [*self._by_id, *self.features])}")
 
@@ -181,7 +175,8 @@ def _near(name: str, known: list[str]) -> str:
 
 
 def _alike(one: str, other: str) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    pairs = zip(one, other, strict=False)  # pragma: no mutate (False is the default)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 @lru_cache(maxsize=8)

@@ -13,9 +13,9 @@ from smi_conformance.model.register import Register, Requirement, UnknownRequire
 Function = TypeVar("Function", bound=Callable[..., Any])
 Schedule = Literal["first", "any", "fresh", "afterwards", "poison"]
 SCHEDULES: tuple[Schedule, ...] = ("first", "any", "fresh", "afterwards", "poison")
-"""The order of a run: scenarios that need servers on which nothing was granted yet, those that need nothing special,
-those that wait for pods of their own, those that judge what earlier ones leave after some time, and those that may
-harm the mesh."""
+"""The order of a run: scenarios that need servers on which nothing was granted yet, or begin what takes its time; those
+that need nothing special; those that wait for pods of their own; those that judge what the first ones began; and those
+that may harm the mesh."""
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,22 @@ def test_every_definition_lies_in_the_interval(known: list[tuple[float, float, f
 
 
 @pytest.mark.parametrize(
-    ("count", "percent", "between"), [(1, 50, (1, 1)), (100, 50, (50, 51)), (100, 99, (99, 100)), (117, 90, (105, 107))]
+    ("count", "percent", "between"),
+    [
+        (1, 50, (1, 1)),
+        (100, 50, (50, 51)),
+        (100, 99, (99, 100)),
+        (117, 90, (105, 107)),
+        (11, 10, (1, 2)),
+        (12, 10, (1, 3)),
+    ],
 )
 def test_ranks(count: int, percent: int, between: tuple[int, int]) -> None:
     assert ranks(count, percent) == between
 
 
 def test_no_requests_have_no_percentile() -> None:
-    with pytest.raises(ValueError, match="no requests"):
+    with pytest.raises(ValueError, match=r"^no requests"):
         interval([], 50)
 
 
@@ -56,3 +64,11 @@ def test_what_is_wrong_lies_outside() -> None:
 
 def test_buckets_widen_the_interval() -> None:
     assert interval([Span(0.1, 0.1)], 50, 2.5) == Span(0.04, 0.25)
+    assert interval([Span(0.1, 0.2)], 50) == Span(0.1, 0.2)
+
+
+def test_the_ends_of_the_interval_belong_to_it() -> None:
+    """A mesh that says exactly what was seen is right."""
+    assert holds(0.1, Span(0.1, 0.2))
+    assert holds(0.2, Span(0.1, 0.2))
+    assert not holds(0.2001, Span(0.1, 0.2))

@@ -52,12 +52,13 @@ def test_round_trip(seen: Observation) -> None:
 
 def test_steps_are_written_short() -> None:
     """The agent gets what differs from the default only."""
-    assert Step("tcp", "web", 7000, "q", headers=(("a", "b"),)).to_json() == {
+    assert Step("tcp", "web", 7000, "q", headers=(("a", "b"),), due=(("c", ".*"),)).to_json() == {
         "protocol": "tcp",
         "host": "web",
         "port": 7000,
         "id": "q",
         "headers": [["a", "b"]],
+        "due": [["c", ".*"]],
     }
 
 
@@ -69,9 +70,19 @@ def test_answers_and_arrivals_are_told_apart() -> None:
     assert set(seen.unanswered()) == {"q.1"}
     assert seen.delivered() == {"q.0": ["one"], "q.1": ["one"], "q.2": ["two"]}
     assert seen.delivered(["q.2"]) == {"q.2": ["two"]}
-    assert [arrival.id for arrival in seen.arrivals_by_server("q.1")["one"]] == ["q.1"]
-    assert seen.counts() == {"one": 1, "two": 1}
-    assert seen.counts({"one": "v1"}) == {"v1": 1, "?": 1}
+    assert {server: [one.id for one in seen_there] for server, seen_there in seen.arrivals_by_server().items()} == {
+        "one": ["q.0", "q.1"],
+        "two": ["q.2"],
+    }
+
+
+def test_answers_are_counted_by_server_or_by_group() -> None:
+    """Every answer counts once; what did not come back does not."""
+    seen = observed(["answer"] * 6 + ["reset"], {"one": [0, 3, 6], "two": [1, 2, 4], "three": [5]})
+
+    assert seen.counts() == {"one": 2, "two": 3, "three": 1}
+    assert seen.counts({"one": "v1", "two": "v1"}) == {"v1": 5, "?": 1}
+    assert seen.outcomes() == {"answer": 6, "reset": 1}
 
 
 def test_a_retry_of_the_mesh_stays_visible() -> None:
@@ -101,7 +112,7 @@ def test_an_answer_without_an_arrival_is_lost_evidence() -> None:
 )
 def test_a_broken_log_is_lost_evidence(broken: ServerLog) -> None:
     """A restart, or numbers that do not fit, mean that nobody knows what the server saw."""
-    with pytest.raises(EvidenceLost):
+    with pytest.raises(EvidenceLost, match=r"^web started anew|at web do not fit \d+\.\.\d+"):
         replace(answered(1), servers={"web": broken}).check()
 
 
@@ -110,9 +121,15 @@ def test_misuse_is_a_harness_error() -> None:
     seen = answered(2)
     twice = replace(seen, plan=Plan((*seen.plan.steps, *seen.plan.steps)), replies=(*seen.replies, *seen.replies))
 
-    for broken in (twice, replace(seen, replies=()), replace(seen, replies=(seen.replies[0] * 2,))):
-        with pytest.raises(HarnessError):
+    for broken, complaint in (
+        (twice, "^request ids were used twice"),
+        (replace(seen, replies=()), "^1 steps were planned, 0 answered"),
+        (replace(seen, replies=(seen.replies[0] * 2,)), "^4 replies to 2 requests of q"),
+    ):
+        with pytest.raises(HarnessError, match=complaint):
             broken.check()
+    with pytest.raises(ValueError, match="shorter"):
+        list(replace(seen, replies=()).requests())
     with pytest.raises(HarnessError, match="nothing"):
         replace(seen, replies=((),)).span()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smi_conformance.judge import metrics
-from smi_conformance.judge.metrics import Unreadable
+from smi_conformance.judge.metrics import Reference, Unreadable
 
 POD = {"kind": "Pod", "namespace": "shop", "name": "web"}
+WEB = Reference("Pod", "shop", "web")
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
@@ -53,9 +55,9 @@ def test_quantities(text: Any, value: str) -> None:
     assert metrics.quantity(text) == Decimal(value)
 
 
-@pytest.mark.parametrize("text", ["", "NaN", "inf", "ten", "1 m", "1mm", "0x10", 1.5, None, True, {}, [], "9" * 99])
+@pytest.mark.parametrize("text", ["", "NaN", "inf", "ten", "1 m", "1mm", "0x10", 1.5, None, True, {}, [], "9" * 81])
 def test_what_is_no_quantity(text: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=f"^{re.escape(metrics.shown(text))} is no quantity"):
         metrics.quantity(text)
 
 
@@ -64,38 +66,68 @@ def test_durations(text: str, seconds: float) -> None:
     assert metrics.duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["30", "", "0s", "-30s", "30 s", "30sec", 30, None, "s"])
+@pytest.mark.parametrize("text", ["30", "", "0s", "-30s", "30 s", "30sec", 30, None, "s", "9" * 400 + "s"])
 def test_what_is_no_window(text: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=f"^window {re.escape(metrics.shown(text))} is no"):
         metrics.duration(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["2019-04-08T22:25:55Z", "2019-04-09T00:25:55+02:00", "2019-04-08T22:25:55.000000000Z"]
-)
+    "text",
+    [
+        "2019-04-08T22:25:55Z", "2019-04-09T00:25:55+02:00", "2019-04-08T22:25:55.000000000Z",
+        "2019-04-08t22:25:55.0z", "2019-04-08T22:25:55.0000000009Z",
+    ],
+)  # fmt: skip
 def test_times(text: str) -> None:
     assert metrics.instant(text) == 1554762355.0
 
 
 @pytest.mark.parametrize("text", ["2019-04-08 22:25:55", "2019-04-08T22:25:55", "2019-13-08T22:25:55Z", 1554762355, ""])
 def test_what_is_no_time(text: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=f"^timestamp {re.escape(repr(text))} is no RFC 3339 time"):
         metrics.instant(text)
 
 
 @pytest.mark.parametrize(
-    ("status", "answer"),
+    ("status", "answer", "said"),
     [
-        (500, "Internal Server Error"), (503, {"kind": "Status", "message": "no endpoints"}), (404, {}),
-        (200, "<html><body>Welcome</body></html>"), (200, []), (200, {}),
-        (200, {"kind": "PodMetricsList", "items": []}),
-        (200, {"kind": "TrafficMetricsList"}), (200, {"kind": "TrafficMetricsList", "items": {}}),
-        (200, {"kind": "TrafficMetricsList", "items": [None]}), (200, {"kind": "TrafficMetricsList", "items": [{}]}),
+        (500, "Internal Server Error", "500 'Internal Server Error'"), (404, {}, "404 None"),
+        (503, {"kind": "Status", "message": "no endpoints"}, "503 'no endpoints'"),
+        (200, "<body>Welcome</body>", "'<body>Welcome</body>' is no JSON"), (200, [], r"\[\] is no JSON object"),
+        (200, {}, "kind None, not TrafficMetricsList"),
+        (200, {"kind": "PodMetricsList", "items": []}, "kind 'PodMetricsList', not TrafficMetricsList"),
+        (200, {"kind": "TrafficMetricsList"}, "items is None, not a list"),
+        (200, {"kind": "TrafficMetricsList", "items": {}}, r"items is \{\}, not a list"),
+        (200, {"kind": "TrafficMetricsList", "items": [7]}, "7 is no object"),
+        (200, {"kind": "TrafficMetricsList", "items": [{"kind": 1}]}, "an item has no resource: {'kind': 1}"),
     ],
 )  # fmt: skip
-def test_what_is_no_list(status: int, answer: Any) -> None:
-    with pytest.raises(Unreadable):
+def test_what_is_no_list(status: int, answer: Any, said: str) -> None:
+    """What came instead is said: of an error its code and message."""
+    with pytest.raises(Unreadable, match=f"^{said}"):
         metrics.items(status, answer)
+
+
+def test_a_list_has_its_items_in_order() -> None:
+    """Each with what it is about, its edge and its numbers."""
+    other = body(resource={"kind": "Node", "name": "n1"}, edge={"direction": "to", "side": "client", "resource": POD})
+    one, two = metrics.items(200, {"kind": "TrafficMetricsList", "items": [body(), other]})
+
+    assert (one.resource, one.direction, one.side, one.peer) == (WEB, "from", "server", None)
+    assert (two.resource, two.direction, two.side, two.peer) == (Reference("Node", "", "n1"), "to", "client", WEB)
+    assert (one.resource.place, str(two.resource)) == (("shop", "web"), "Node/n1")
+    assert two.body == other
+    assert metrics.item(body(edge={"direction": "to"})).side is None
+    assert metrics.item(body(edge={"direction": "to", "side": 7})).side == "7"
+    assert str(Reference("", "", "")) == "nobody in particular"
+
+
+def test_what_is_shown_is_cut_short() -> None:
+    """At 80 characters, quotes and all."""
+    assert metrics.shown("x" * 78) == repr("x" * 78)
+    assert metrics.shown("x" * 79) == "'" + "x" * 79 + "..."
+    assert metrics.quantity("0" * 79 + "7") == 7
 
 
 @pytest.mark.parametrize("value", ["NaN", "-1", -1, "-5m", None, {"value": 1}])
@@ -104,18 +136,38 @@ def test_counts_that_are_none(value: Any) -> None:
         metrics.single(200, counted(value)).counts  # noqa: B018
 
 
+def test_what_is_wrong_with_a_number_is_said_with_its_name_and_object() -> None:
+    """Nothing counted is a count; what is missing or negative is not."""
+    assert metrics.item(counted("0")).counts == (Decimal(0), Decimal(0))
+    with pytest.raises(Unreadable, match=r"success_count of Pod/shop/web is -0\.005"):
+        metrics.item(counted("-5m")).count("success_count")
+    with pytest.raises(Unreadable, match="Pod/shop/web has no failure_count"):
+        metrics.item(body(metrics=[])).count("failure_count")
+    with pytest.raises(Unreadable, match="Pod/shop/web has no p90_response_latency"):
+        metrics.item(body(metrics=[])).latency(90)
+
+
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"edge": None}, {"edge": {"direction": "in"}}, {"resource": None}, {"resource": "web"}, {"metrics": {}},
-        {"metrics": [{"value": "1"}]}, {"metrics": [{"name": "a", "value": "1"}] * 2}, {"window": 30},
-        {"timestamp": "yesterday"}, {"resource": {"name": 7}}, {"metrics": [None]},
+        ({"edge": 5}, "the edge of Pod/shop/web is 5"),
+        ({"edge": {"direction": "in"}}, "the direction of Pod/shop/web is 'in'"),
+        ({"resource": None}, "an item has no resource: {"), ({"resource": "web"}, "'web' is no reference to an object"),
+        ({"resource": {"name": 7}}, "{'name': 7} is no reference to an object"),
+        ({"metrics": {}}, "Pod/shop/web: metrics of Pod/shop/web is {}, not a list"),
+        ({"metrics": [{"value": "1"}]}, "Pod/shop/web: a metric of Pod/shop/web has no name: {'value': '1'}"),
+        ({"metrics": [None]}, "Pod/shop/web: a metric of Pod/shop/web has no name: None"),
+        ({"metrics": [{"name": "a", "value": "x"}]}, "Pod/shop/web: a of Pod/shop/web: 'x' is no quantity"),
+        ({"metrics": [{"name": "a", "value": "1"}] * 2}, "Pod/shop/web: a metric of Pod/shop/web stands there twice"),
+        ({"window": 30}, "Pod/shop/web: window 30 is no duration"),
+        ({"timestamp": "yesterday"}, "Pod/shop/web: timestamp 'yesterday' is no RFC 3339 time"),
     ],
 )  # fmt: skip
-def test_a_wrong_shape_is_named_in_one_line(wrong: dict[str, Any]) -> None:
-    found = list(metrics.defects(body(**wrong)))
-    assert found
-    assert all("\n" not in text for text in found)
+def test_a_wrong_shape_is_named_in_one_line(wrong: dict[str, Any], said: str) -> None:
+    """With the object that it is about and what stands there."""
+    (found,) = metrics.defects(body(**wrong))
+    assert found.startswith(said)
+    assert "\n" not in found
 
 
 @pytest.mark.parametrize("blank", [None, {}])
@@ -124,10 +176,10 @@ def test_a_blank_peer(blank: Any) -> None:
     assert metrics.item(body(edge={"direction": "to"})).peer is None
 
 
-@pytest.mark.parametrize("unit", [None, "", "minutes", 5])
-def test_a_latency_without_a_unit_of_time_has_no_value(unit: Any) -> None:
+@pytest.mark.parametrize(("unit", "said"), [(None, "None"), ("", "None"), ("minutes", "'minutes'"), (5, "'5'")])
+def test_a_latency_without_a_unit_of_time_has_no_value(unit: Any, said: str) -> None:
     row = {"name": "p50_response_latency", "unit": unit, "value": "1"}
-    with pytest.raises(Unreadable, match="unit"):
+    with pytest.raises(Unreadable, match=f"unit of p50_response_latency of Pod/shop/web is {said}"):
         metrics.item(body(metrics=[row])).latency(50)
 
 

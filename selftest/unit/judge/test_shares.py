@@ -17,7 +17,6 @@ from smi_conformance.judge.statistics import (
     ShareTest,
     family_wise,
     light,
-    shares_of,
     zero_bound,
 )
 from smi_conformance.judge.verdict import HarnessError
@@ -37,13 +36,14 @@ SHAPES = [
 
 
 def shape(weights: tuple[int, ...]) -> dict[str, float]:
-    return shares_of({f"v{n}": weight for n, weight in enumerate(weights, 1)})
+    return {f"v{n}": weight / sum(weights) for n, weight in enumerate(weights, 1)}
 
 
 def run(test: ShareTest, truth: dict[str, float], seed: int) -> Decision:
     """Draw from the true shares until the test ends."""
     random, counts = np.random.default_rng(seed), np.zeros(len(truth), dtype=int)
     while test.decision is Decision.CONTINUE:
+        assert test.n < test.n_next <= test.cap
         counts += random.multinomial(test.n_next - test.n, list(truth.values()))
         test.look({name: int(count) for name, count in zip(truth, counts, strict=True)})
     return test.decision
@@ -60,6 +60,45 @@ def test_false_failure_and_power_are_as_promised(weights: tuple[int, ...]) -> No
             rest = (1 - share) / (1 - test.shares[name])
             truth = {one: share if one == name else value * rest for one, value in test.shares.items()}
             assert test.power(truth) >= 0.995
+
+
+def test_power_is_that_of_the_shares_it_is_asked_for() -> None:
+    """Nothing fails the right shares but chance; a backend that gets nothing is the end of the scale."""
+    test = ShareTest({"v1": 0.75, "v2": 0.25})
+
+    assert test.power({"v1": 0.75, "v2": 0.25, "v3": 0.0}) == test.false_failure
+    assert 0.1 < test.power({"v1": 0.775, "v2": 0.225}) < 0.9
+    assert light({"v1": 0.98, "v2": 0.02}).power({"v1": 1.0}) < 0.5
+    assert light({"v1": 0.98, "v2": 0.02}).power({"v2": 1.0}) == pytest.approx(1)
+    assert ShareTest({"v1": 1.0}).power({"v1": 1.0}) == 0
+    assert ShareTest({"v1": 1.0}).power({"v1": 0.9, "v2": 0.1}) == 1
+
+
+def test_all_backends_are_looked_at_together() -> None:
+    """So the figures are those of the longest rest between two looks that any of them needs."""
+    test = ShareTest({"a": 0.02, "b": 0.49, "c": 0.49})
+    assert (test.batch, test.plans["b"].batch) == (200, 100)
+    figures = [characteristic(plan, plan.share, 200).reject for plan in test.plans.values()]
+    assert test.false_failure == pytest.approx(sum(figures), rel=1e-9)
+    assert test.false_failure != pytest.approx(
+        sum(characteristic(plan, plan.share).reject for plan in test.plans.values()), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(("share", "fixed"), [(0.5, 200_000), (0.5, 200), (0.9, 200), (0.02, 200)])
+def test_a_light_check_tells_to_the_point_what_it_detects(share: float, fixed: int) -> None:
+    """99 % of those shares fail, and a point nearer fewer do, by the two tails of the binomial distribution."""
+    plan = SharePlan(share, fixed=fixed)
+    low, _, _, high = plan.window(fixed)
+
+    def fails(q: float) -> float:
+        return float((bdtr(low - 1.0, fixed, q) if low else 0) + bdtrc(float(high), fixed, q))
+
+    for found, sign in zip(plan.alternatives, (-1, 1), strict=True):
+        assert found in (0, 1) or fails(found) >= 0.99
+        assert fails(found - sign * 0.01) < 0.99
+        assert (found - share) * 100 == pytest.approx(round((found - share) * 100))
+        assert sign * (found - share) > 0
 
 
 @pytest.mark.parametrize(
@@ -215,14 +254,13 @@ def test_misuse_is_a_harness_error() -> None:
     test = ShareTest({"v1": 0.5, "v2": 0.5})
     test.look({"v1": 50, "v2": 50})
 
-    with pytest.raises(HarnessError):
+    with pytest.raises(HarnessError, match="look at 80 requests after 100"):
         test.look({"v1": 40, "v2": 40})
+    assert test.look({"v1": 50, "v2": 50}) is Decision.CONTINUE
     with pytest.raises(HarnessError):
         ShareTest({"v1": 1.0}).look({})
     with pytest.raises(ValueError, match="add up to 1"):
         ShareTest({"v1": 0.5})
-    with pytest.raises(ValueError, match="sum is 0"):
-        shares_of({"v1": 0})
     assert "not looked at" in ShareTest({"v1": 1.0}).explain()
 
 
@@ -238,9 +276,13 @@ def test_attempts_give_the_stated_bounds(rigor: str, leak: float, confidence: fl
 
 
 def test_bounds_need_tries() -> None:
-    """Nothing follows from nothing."""
+    """Nothing follows from nothing, and nothing is certain or has no confidence at all."""
     with pytest.raises(ValueError, match="0 tries"):
         zero_bound(0)
+    assert zero_bound(1, 0.9) == pytest.approx(0.9)
+    for confidence in (0, 1, 1.5):
+        with pytest.raises(ValueError, match=f"confidence {confidence}"):
+            zero_bound(10, confidence)
 
 
 def test_family_wise_adds_up() -> None:

@@ -1,17 +1,14 @@
-"""The lattice of verdicts, the exceptions, the deadlines."""
+"""The lattice of verdicts, the exceptions, the evidence."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import execnet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smi_conformance.judge.deadlines import Deadlines
 from smi_conformance.judge.evidence import Bound, Evidence, Look
-from smi_conformance.judge.verdict import Blocked, HarnessError, Nonconformance, Verdict, worst
+from smi_conformance.judge.verdict import Blocked, HarnessError, Nonconformance, Verdict, Wedged, worst
 from smi_conformance.judge.windows import Between
 
 verdicts = st.sampled_from(Verdict)
@@ -49,7 +46,16 @@ def test_a_nonconformance_speaks_in_got_and_want() -> None:
     assert str(failure) == "c-z is denied: got 3 of 59 arrived; want none. See the dump."
     assert isinstance(failure, AssertionError)
     assert not isinstance(failure, HarnessError)
+    assert str(Nonconformance("t", got="one", want="none")) == "t: got one; want none."
+
+
+def test_what_blocks_is_named() -> None:
+    """With the reason, if one is known."""
     assert str(Blocked("API-010", "not served")) == "blocked by API-010: not served"
+    assert str(Blocked("API-010")) == "blocked by API-010"
+    assert Blocked("API-010").requirement == "API-010"
+    assert "wedged by SP-010: " in str(Wedged("SP-010"))
+    assert Wedged("SP-010").requirement == "SP-010"
 
 
 def test_evidence_round_trips() -> None:
@@ -72,40 +78,3 @@ def test_evidence_crosses_from_worker_to_controller() -> None:
     evidence = Evidence("count", "t", True, "text", {"want": {"success_count": Between(3, 4)}})
 
     assert execnet.loads(execnet.dumps(evidence.to_json()))["numbers"] == {"want": {"success_count": [3, 4]}}
-
-
-def test_deadlines_from_a_flag_and_a_file(tmp_path: Path) -> None:
-    """Both name the same, and say which ones were raised."""
-    path = tmp_path / "deadlines.yaml"
-    path.write_text("policy: 60\nready: 10\n")
-    loaded = Deadlines.load(path)
-
-    assert loaded == Deadlines.parse("policy=60, ready=10")
-    assert loaded.raised() == ["policy"]
-    assert loaded.to_json()["ready"] == 10
-    assert set(Deadlines.meanings()) == set(Deadlines.names())
-    assert Deadlines.parse("") == Deadlines()
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("polcy=60", "did you mean policy"),
-        ("x=1", "known are ready"),
-        ("split", "split=60"),
-        ("split=-1", "above 0"),
-    ],
-)
-def test_wrong_deadlines_are_explained(text: str, complaint: str) -> None:
-    """The message says what to write."""
-    with pytest.raises(ValueError, match=complaint):
-        Deadlines.parse(text)
-
-
-def test_a_deadline_file_is_a_map(tmp_path: Path) -> None:
-    """Anything else is refused, with the name of the file."""
-    path = tmp_path / "deadlines.yaml"
-    path.write_text("- 60\n")
-
-    with pytest.raises(ValueError, match=r"deadlines\.yaml"):
-        Deadlines.load(path)

@@ -26,6 +26,26 @@ def test_no_window_counts_more_or_less(
     assert least <= counted <= most
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4)), max_size=8), st.integers(1, 6),
+    st.integers(0, 14), st.integers(0, 6),
+)  # fmt: skip
+def test_the_bounds_are_met(known: list[tuple[int, int]], window: int, begin: int, width: int) -> None:
+    """By some end, of all on a grid of half seconds, and by some times at which requests are counted."""
+    requests = [Between(sent, sent + took) for sent, took in known]
+    ends = [begin + half / 2 for half in range(2 * width + 1)]
+    fewest = min(sum(end - window < one.least and one.most <= end for one in requests) for end in ends)
+    most = max(sum(end - window <= one.most and one.least <= end for one in requests) for end in ends)
+    assert straddled(requests, window, Between(begin, begin + width)) == (fewest, most)
+
+
+def test_a_window_that_begins_between_two_requests() -> None:
+    """What changes the counts is the begin of the window as well as its end."""
+    requests = [Between(0.0, 0.0), Between(4.5, 4.5)]
+    assert straddled(requests, 4.0, Between(3.0, 6.0)) == (0, 1)  # from 4 to 4.5 there is none
+    assert straddled(requests, 5.0, Between(3.0, 6.0)) == (1, 2)
+
+
 def test_a_steady_rate_is_known_to_the_request() -> None:
     """Once traffic has gone on for two windows, it does not matter when the window ended: 600 of 20 per second."""
     least, most = straddled(STEADY, 30.0, Between(65.0, 95.0))
@@ -55,7 +75,15 @@ def test_clocks_are_told_apart(ahead: float, gaps: list[float]) -> None:
     assert found.most - found.least < 0.1
 
 
+def test_a_single_offset_may_fit() -> None:
+    """The bounds touch: it is known to the instant. That all had arrived bounds one side only."""
+    sent = [Between(10.0, 10.0), Between(11.0, 11.0)]
+    assert offset(sent, [(Between(0.0, 1.0), 1), (Between(2.0, 2.0), 1)]) == (9.0, 9.0)
+    assert offset(sent, [(Between(2.0, 2.5), 2)]) == (8.5, float("inf"))
+    assert offset(sent, [(Between(2.0, 2.5), 0)]) == (float("-inf"), 8.0)
+
+
 def test_a_clock_that_was_turned_is_noticed() -> None:
     sent = [Between(float(n), n + 0.1) for n in range(10)]
-    with pytest.raises(ValueError, match="turned"):
+    with pytest.raises(ValueError, match=r"^the clocks of suite and workload"):
         offset(sent, [(Between(2.0, 2.1), 3), (Between(90.0, 90.1), 5)])

@@ -36,12 +36,38 @@ def test_what_a_choice_selects(given: tuple[str, ...], changed: dict[str, tuple[
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("latest", "stable, all or GROUP"), ("access=v9", "no version access v9"), ("x=v1", "groups")]
-)
+    ("word", "told"),
+    [
+        ("latest", "stable, all or GROUP"), ("access=v9", "no version access v9"), ("access=v1=2", "access v1=2:"),
+        ("x=v1alpha1", "not 'x=v1alpha1'; groups: access, specs, split$"), ("access=", "stable, all or GROUP"),
+        ("access=v1alpha1,", "stable, all or GROUP"),
+    ],
+)  # fmt: skip
 def test_a_choice_that_means_nothing(word: str, told: str) -> None:
     """The error says what can be written."""
     with pytest.raises(ValueError, match=told):
         selected([word])
+
+
+@pytest.mark.parametrize(
+    ("given", "claimed", "access"),
+    [
+        ((), ["v1alpha2", "v1alpha1"], ("v1alpha1", "v1alpha2")),
+        ((), ["v1alpha2", "v1alpha3"], ("v1alpha3",)),
+        ((), [], ("v1alpha3",)),
+        (("stable",), ["v1alpha2"], ("v1alpha3",)),
+        (("split=v1alpha4",), ["v1alpha2"], ("v1alpha2",)),
+        (("access=v1alpha1",), ["v1alpha2"], ("v1alpha1",)),
+        (("all",), ["v1alpha2"], VERSIONS["access"]),
+    ],
+)
+def test_a_mesh_that_claims_others_than_the_stable_version(
+    given: tuple[str, ...], claimed: list[str], access: tuple[str, ...]
+) -> None:
+    """It is judged at those, unless something is chosen. The groups that it says nothing of are judged as ever."""
+    assert selected(given, {"access": claimed})["access"] == access
+    if "all" not in given:
+        assert selected(given, {"access": claimed}) == {**STABLE, "access": access}
 
 
 def test_a_choice_can_be_written_again() -> None:

@@ -180,7 +180,11 @@ def test_every_listed_kind_can_be_listed() -> None:
 
 
 def test_only_server_errors_and_silence_fail() -> None:
-    assert [status for status in (0, 200, 201, 302, 403, 404, 499, 500, 503) if not succeeded(status)] == [0, 500, 503]
+    assert [status for status in (0, 1, 200, 201, 302, 403, 404, 499, 500, 503) if not succeeded(status)] == [
+        0,
+        500,
+        503,
+    ]
 
 
 @settings(deadline=None)

@@ -200,9 +200,10 @@ def test_the_prefix_of_spiffe_ids_is_a_reading() -> None:
 
 def test_what_dangles_is_named() -> None:
     """A route object that does not exist, and a match that its group does not have; what exists is not named."""
-    rules = (HTTP, TCP, Rule("TCPRoute", "gone"), Rule("HTTPRouteGroup", "routes", ("one", "three")))
-    known = world(grant(*rules))
-    assert list(Oracle().dangling(known, known.targets[0])) == ["TCPRoute gone", "match three of routes"]
+    rules = (HTTP, TCP, UDP, Rule("TCPRoute", "gone"), Rule("HTTPRouteGroup", "routes", ("one", "three")))
+    known = world(grant(*rules, Rule("UDPRoute", "tcp")))
+    dangling = list(Oracle().dangling(known, known.targets[0]))
+    assert dangling == ["TCPRoute gone", "match three of routes", "UDPRoute tcp"]
 
 
 VERSIONS = tuple(pod(f"v{n}", f"sa-v{n}", 10 + n, app="web", version=f"v{n}") for n in (1, 2, 3))
@@ -266,6 +267,21 @@ def test_backend_without_the_port_gets_nothing() -> None:
     known = cluster(split(50, 50), services=(WEB, BACKENDS[0], service("web-v2", port=1024, version="v2")))
     assert shares(known) == {"v1": 1}
     assert shares(known, readings=Readings(absent_backend="fails")) == {"v1": 1}
+
+
+def test_a_backend_has_a_port_by_its_transport() -> None:
+    """One that takes only TCP at the port has lost it for UDP."""
+    udp = (replace(BACKENDS[0], ports=(ServicePort(8080, "udp", 8080),)), BACKENDS[1])
+    known = cluster(split(50, 50), services=(WEB, *udp))
+    datagram = get(service=WEB, protocol="udp")
+    assert shares(known, datagram) == {"v1": 1}
+    assert shares(known, datagram, Readings(absent_backend="fails")) == {"v1": 1}
+
+
+def test_shares_of_one_pod_add_up() -> None:
+    """Two backends may be Services over the same pods."""
+    known = cluster(split(3, 1), services=(WEB, BACKENDS[0], service("web-v2", app="web")))
+    assert shares(known) == {"v1": 0.833, "v2": 0.083, "v3": 0.083}
 
 
 def test_backend_maps_the_port_by_itself() -> None:

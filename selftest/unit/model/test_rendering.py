@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selftest.unit.model.drawn import things
 from smi_conformance.locations import CRDS
 from smi_conformance.model.objects import (
     Backend,
@@ -62,44 +63,6 @@ def validate(manifest: dict[str, Any]) -> None:
 
 def written(thing: SmiObject, version: str, **options: Any) -> dict[str, Any]:
     return render(thing, "x", "ns", dict.fromkeys(VERSIONS, version), **options)
-
-
-names = st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True)
-accounts = st.builds(ServiceAccountRef, names, st.none() | names)
-ports = st.lists(st.integers(1, 65535), max_size=4).map(tuple)
-headers = st.dictionaries(names, st.text(max_size=9), max_size=3).map(lambda found: tuple(found.items()))
-matches = st.builds(
-    HttpMatch,
-    names,
-    st.none() | st.text(max_size=9),
-    st.sets(st.sampled_from(["GET", "*", "PUT"])).map(tuple),
-    headers,
-)
-rules = st.builds(
-    Rule,
-    st.sampled_from(["HTTPRouteGroup", "TCPRoute", "UDPRoute"]),
-    names,
-    st.lists(names, max_size=3).map(tuple),
-)
-targets = st.builds(
-    TrafficTarget,
-    accounts,
-    st.lists(accounts, min_size=1, max_size=3).map(tuple),
-    st.lists(rules, min_size=1, max_size=3).map(tuple),
-    st.none() | st.integers(1, 65535),
-)
-splits = st.builds(
-    Split,
-    names,
-    st.lists(st.builds(Backend, names, st.integers(0, 10**6) | st.sampled_from(["500m", "1", "2k"])), max_size=4).map(
-        tuple
-    ),
-    st.lists(names, max_size=2).map(tuple),
-)
-groups = st.lists(matches, min_size=1, max_size=3, unique_by=lambda one: one.name).map(
-    lambda found: RouteGroup(tuple(found))
-)
-things = targets | splits | groups | st.builds(TcpRoute, ports) | st.builds(UdpRoute, ports)
 
 
 @given(things, st.sampled_from(ALL_VERSIONS), st.sampled_from(["list", "map"]))
