@@ -70,7 +70,7 @@ class Trial:
     def judge(self, case: Case, patience: float | None = None) -> Finding | None:
         """What disagrees with every reading for so many seconds; by default until the deadlines have passed.
 
-        Raises HarnessError when the cluster fails, or no witness is answered.
+        Raises HarnessError when the cluster fails, no witness is answered, or the machine is too crowded to judge.
         """
         limits = self.scenery.scene.options.limits
         deadline = patience or max(limits.policy, limits.split)
@@ -93,6 +93,8 @@ class Trial:
         common = tuple(one for one in again.disagreements if one.key in before)
         for one in common:
             self._require_alive(one.probe)
+        if common:
+            self.scenery.scene.cluster.crowd.require_quiet(f"{common[0].probe} is answered otherwise")
         return replace(found, look=Look(common, again.observations)) if common else None
 
     def _require_alive(self, probe: Probe) -> None:

@@ -8,7 +8,7 @@ from smi_conformance.plugin import requirement
 OTHERS = ("replicasets", "statefulsets", "daemonsets", "jobs", "replicationcontrollers")
 
 
-@requirement("TM-070")
+@requirement("TM-070", numbers=True, schedule="first")  # with it goes the burst: its window passes meanwhile
 def test_counts_are_sums_over_pods(measured: Measured) -> None:
     """The counts of a deployment or namespace are the sums over the pods it contains, also over one that is gone."""
     measured.counts(*measured.members("pods"))
@@ -24,14 +24,14 @@ def test_counts_of_other_kinds(measured: Measured) -> None:
     measured.nodes_count_their_pods()
 
 
-@requirement("TM-073")
+@requirement("TM-073", numbers=True)
 def test_percentiles_of_aggregates(measured: Measured) -> None:
     """Percentiles of an aggregate are computed from the traffic of its pods, neither added up nor averaged."""
     measured.latencies(measured.ref("deployments", "b"))
     measured.not_above(measured.ref("deployments", "b"), measured.every("b"))
 
 
-@requirement("TM-074")
+@requirement("TM-074", numbers=True)
 def test_counts_of_services(measured: Measured) -> None:
     """The counts of a Service are the sums over the pods behind it, by whichever name they were called."""
     measured.received(measured.ref("services", "b"), measured.service("tm-back"))

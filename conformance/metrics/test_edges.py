@@ -26,7 +26,7 @@ def test_both_ends_of_an_edge(measured: Measured) -> None:
     measured.names_both_ends(measured.ref("pods", "b"))
 
 
-@requirement("TM-052")
+@requirement("TM-052", numbers=True)
 def test_direction_of_an_edge(measured: Measured) -> None:
     """edge.direction is to when the object sends to the peer, and from when it receives from the peer."""
     pods = [measured.ref("pods", role) for role in ("a", "b", "c")]
@@ -40,7 +40,7 @@ def test_side_is_client_or_server(measured: Measured) -> None:
     measured.sides()
 
 
-@requirement("TM-054")
+@requirement("TM-054", numbers=True)
 def test_edges_need_no_declaration(measured: Measured) -> None:
     """Edges appear for all mesh traffic, of new pods and on every port, without any declaration."""
     measured.peers(measured.ref("pods", "x"))
@@ -54,7 +54,7 @@ def test_side_is_told(measured: Measured) -> None:
     measured.sides_are_told()
 
 
-@requirement("TM-056")
+@requirement("TM-056", numbers=True)
 def test_item_without_a_peer_is_the_sum(measured: Measured) -> None:
     """An item with direction from and a blank edge resource counts all that the object received."""
     measured.sum_of_edges(measured.ref("pods", "b"))
@@ -74,7 +74,7 @@ def test_one_edge_by_name(measured: Measured, readings: Readings) -> None:
     readings.report(*measured.edge_by_name())
 
 
-@requirement("TM-059")
+@requirement("TM-059", numbers=True)
 def test_edges_of_aggregates(measured: Measured) -> None:
     """Edges exist for aggregates such as deployments and namespaces too, with peers of the same kind."""
     deployment, namespace = measured.ref("deployments", "a"), measured.ref("namespaces", "a")
@@ -85,14 +85,14 @@ def test_edges_of_aggregates(measured: Measured) -> None:
     measured.names_both_ends(namespace)
 
 
-@requirement("TM-060")
+@requirement("TM-060", numbers=True)
 def test_edges_stand_for_traffic(measured: Measured) -> None:
     """Edges appear only between objects that exchanged traffic, whatever policies and Services there are."""
     measured.peers(*(measured.ref("pods", role) for role in ("a", "b", "c")))
     measured.absent(measured.ref("pods", "a"), measured.ref("pods", "d"), measured.ref("pods", "t"))
 
 
-@requirement("TM-061", schedule="afterwards")
+@requirement("TM-061", schedule="afterwards", numbers=True)
 def test_edges_are_of_the_moment(silence: Silence) -> None:
     """The edge of a pair that no longer exchanges traffic drops out or falls to zero counts."""
     silence.edges_are_forgotten(silence.ref("pods", "a"))
@@ -106,7 +106,7 @@ def test_sources_outside_the_mesh(outsider: Outsider, clients: Actors, readings:
     readings.report(*outsider.counted(clients.outsider))
 
 
-@requirement("TM-063")
+@requirement("TM-063", numbers=True)
 def test_peer_has_its_namespace(measured: Measured) -> None:
     """The peer of an edge carries its namespace, and is not taken for its namesake in another."""
     measured.peers(measured.ref("deployments", "a"))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cpu_watch import CpuWatch
 from http2_client import Http2Channel
 from http2_library import NoLibrary
 from requests_on_wire import Attempt, Channel, LocalError, TcpChannel
@@ -216,9 +217,12 @@ class Agent:
         self._socket = state / "workload.sock"
         self._streams: dict[str, Stream] = {}
         self._pools: Channels = {}
+        self._answering = False
+        self._cpu = CpuWatch(lambda: self._answering or bool(self._streams))
 
     def close(self) -> None:
         """Give up streams and kept connections."""
+        self._cpu.close()
         for stream in self._streams.values():
             stream.task.cancel()
         for channel in self._pools.values():
@@ -226,6 +230,8 @@ class Agent:
 
     async def answer(self, request: bytes) -> dict[str, Any]:
         """The answer to one frame; whatever is wrong with it is said in the answer."""
+        self._answering = True
+        self._cpu.attend()
         try:
             message = json.loads(request)
             operation = getattr(self, f"_op_{message['op']}", None)
@@ -236,6 +242,9 @@ class Agent:
             return refusal(error)
         except (ValueError, TypeError, KeyError, AttributeError, OSError, TimeoutError) as error:
             return refusal(f"{type(error).__name__}: {error}")
+        finally:
+            self._answering = False
+            self._cpu.attend()
 
     async def _op_hello(self, _: dict[str, Any]) -> dict[str, Any]:
         boot = (await self._server({"op": "hello"}))["boot"]
@@ -243,7 +252,7 @@ class Agent:
         return {"boot": boot, "pod": socket.gethostname(), "python": python, "clock": time.time()}
 
     async def _op_traffic(self, message: dict[str, Any]) -> dict[str, Any]:
-        return {"replies": await self._stream(message).replies(LONGEST)}
+        return {"replies": await self._stream(message).replies(LONGEST), "cpu": self._cpu.told()}
 
     async def _op_start(self, message: dict[str, Any]) -> dict[str, Any]:
         name = str(message["stream"])
@@ -256,10 +265,10 @@ class Agent:
         name = str(message["stream"])
         if name not in self._streams:
             raise PlanError(f"no stream {name!r}")
-        return {"replies": await self._streams.pop(name).stop()}
+        return {"replies": await self._streams.pop(name).stop(), "cpu": self._cpu.told()}
 
     async def _op_arrivals(self, message: dict[str, Any]) -> dict[str, Any]:
-        return await self._server(message)
+        return {**await self._server(message), "cpu": self._cpu.told()}
 
     async def _op_resolve(self, message: dict[str, Any]) -> dict[str, Any]:
         found = await addresses(str(message["name"]), 0, socket.SOCK_STREAM)

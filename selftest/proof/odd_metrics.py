@@ -20,7 +20,7 @@ from smi_conformance.model.metrics.answers import Ask
 from smi_conformance.model.metrics.items import instant
 
 Inner = Callable[[ApiCall], Answer]
-BASE = "/apis/metrics.smi-spec.io"
+BASE, PROXY = "/apis/metrics.smi-spec.io", "/proxy/api/v1/query"
 ODD: dict[str, tuple[str, Callable[..., Any]]] = {}
 MINUTES = 300.0  # seconds by which the clock of a server is off
 MANY = 2000  # pods that nobody has heard of
@@ -94,6 +94,31 @@ def empty_objects(items: Items, ask: Ask, context: Context) -> Items:
 def clock(items: Items, ask: Ask, context: Context) -> Items:
     """The clock of the server is minutes ahead."""
     return [{**item, "timestamp": instant(EPOCH + context.now + MINUTES)} for item in items]
+
+
+# Of a Prometheus
+
+
+@odd("prometheus-down", API)
+def prometheus_down(inner: Inner, call: ApiCall) -> Answer:
+    """Nobody is behind its Service."""
+    return (503, "no endpoints available for service") if PROXY in call.path else inner(call)
+
+
+@odd("prometheus-page", API)
+def prometheus_page(inner: Inner, call: ApiCall) -> Answer:
+    """Something else is behind its Service."""
+    return (200, "<!doctype html><title>Welcome</title>") if PROXY in call.path else inner(call)
+
+
+@odd("prometheus-nan", API)
+def prometheus_nan(inner: Inner, call: ApiCall) -> Answer:
+    """Whatever is evaluated as of some time is NaN."""
+    status, body = inner(call)
+    if PROXY not in call.path or "time" not in call.query:
+        return status, body
+    result = [{**one, "value": [one["value"][0], "NaN"]} for one in body["data"]["result"]]
+    return status, {**body, "data": {**body["data"], "result": result}}
 
 
 @odd("thousands", LISTED)

@@ -93,6 +93,7 @@ def _sections(profile: Profile) -> Iterator[tuple[str, Iterable[str]]]:
         "ports of Services",
         (f"{key}: {value}" for key, value in profile.ports.model_dump(exclude_defaults=True).items()),
     )
+    yield "metrics", _metrics(profile)
     yield "has to be ready", [*profile.deployments, *profile.daemonsets, *profile.statefulsets, *profile.apiservices]
     yield "images", profile.images
     yield "known deviations", (f"{one.requirement}: {one.text} ({one.link or 'no link'})" for one in profile.deviations)
@@ -110,6 +111,15 @@ def _combination(one: Combination) -> str:
 
 def _because(reason: str | None) -> str:
     return f" ({reason})" if reason else ""
+
+
+def _metrics(profile: Profile) -> Iterator[str]:
+    if profile.metrics:
+        yield profile.metrics.mark
+        told = profile.metrics.model_dump(exclude_defaults=True, exclude={"source", "labels", "queries"})
+        yield from (f"{key}: {value}" for key, value in told.items())
+    if profile.prometheus:
+        yield from (f"{name}: {' '.join(text.split())}" for name, text in profile.prometheus.queries.items())
 
 
 def _postures(profile: Profile) -> Iterator[str]:

@@ -18,7 +18,8 @@ from smi_conformance.cluster.accounts import Account, by_token
 from smi_conformance.cluster.journal import Journal
 from smi_conformance.cluster.port import Answer, ClusterError, Manifest, Pod, Ref
 from smi_conformance.cluster.session import Session, _line
-from smi_conformance.judge.observation import Observation, Plan, Reply, ServerLog
+from smi_conformance.judge.crowding import Crowd, require_heard
+from smi_conformance.judge.observation import Observation, Plan, Reply, ServerLog, Span
 
 AGGREGATED = "/apis/metrics.smi-spec.io"  # where a 5xx is the answer of the mesh, or says that it does not answer
 TIMEOUT = 30  # seconds for one API call; a hanging API server must not hang a run
@@ -38,6 +39,7 @@ class KubeCluster:
         self._sessions: dict[str, Session] = {}
         self._marks: dict[str, dict[str, int]] = {}
         self._accounts: dict[Account, DynamicClient] = {}
+        self.crowd = Crowd()
 
     @property
     def clock(self) -> Journal:
@@ -164,7 +166,9 @@ class KubeCluster:
     # Traffic
 
     def observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
-        return self._observation("observe", prefix, client, lambda: self._observe(prefix, client, plan, servers))
+        seen = self._observation("observe", prefix, client, lambda: self._observe(prefix, client, plan, servers))
+        require_heard(seen)
+        return seen
 
     def start_stream(self, stream: str, client: Pod, plan: Plan) -> None:
         frame = {"op": "start", "stream": stream, "steps": plan.to_json()}
@@ -179,23 +183,23 @@ class KubeCluster:
     def _observation(self, op: str, prefix: str, client: Pod, live: Callable[[], Observation]) -> Observation:
         made: list[Observation] = []
 
-        def seen() -> dict[str, Any]:
+        def told() -> dict[str, Any]:
             made.append(live())
             return made[0].to_json()
 
-        recorded = self._journal.call(op, f"{prefix} {client.name}", seen)
-        return (made[0] if made else Observation.from_json(recorded)).check()
+        recorded = self._journal.call(op, f"{prefix} {client.name}", told)
+        seen = (made[0] if made else Observation.from_json(recorded)).check()
+        self.crowd.note(seen)
+        return seen
 
     def _observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
         sessions = [self._session(server) for server in servers]  # opened before anything is sent
         budget = 30 + sum(step.timeout * (1 + step.count / step.concurrency) for step in plan.steps)
-        answer = self._session(client).request({"op": "traffic", "steps": plan.to_json()}, timeout=budget)
-        return Observation(
-            client.name,
-            plan,
-            _replies(answer),
-            self._logs(sessions, prefix),
-        )
+        sender = self._session(client)
+        answer = sender.request({"op": "traffic", "steps": plan.to_json()}, timeout=budget)
+        cpu = sender.cpu
+        logs = self._logs(sessions, prefix)
+        return Observation(client.name, plan, _replies(answer), logs, _crowded({client.name: cpu}, sessions))
 
     def _logs(
         self, sessions: Sequence[Session], prefix: str, since: Mapping[str, int] | None = None
@@ -211,14 +215,15 @@ class KubeCluster:
             raise
 
     def _stop(self, stream: str, client: Pod, plan: Plan) -> Observation:
-        answer = self._session(client).request({"op": "stop", "stream": stream})
-        return Observation(client.name, plan, _replies(answer))
+        sender = self._session(client)
+        answer = sender.request({"op": "stop", "stream": stream})
+        return Observation(client.name, plan, _replies(answer), cpu=_crowded({}, [sender]))
 
     def _window(self, prefix: str, client: Pod, servers: Sequence[Pod]) -> Observation:
         sessions, marks = [self._session(server) for server in servers], self._marks.setdefault(prefix, {})
         logs = self._logs(sessions, prefix, marks)
         marks.update({session.pod.uid: session.cursor for session in sessions})
-        return Observation(client.name, Plan(()), (), logs)
+        return Observation(client.name, Plan(()), (), logs, _crowded({}, sessions))
 
     def _session(self, pod: Pod) -> Session:
         known = self._sessions.get(pod.uid)
@@ -296,6 +301,13 @@ def _decoded(data: bytes | str) -> dict[str, Any] | str:
 
 def _replies(answer: Mapping[str, Any]) -> tuple[tuple[Reply, ...], ...]:
     return tuple(tuple(Reply(*reply) for reply in replies) for replies in answer["replies"])
+
+
+def _crowded(cpu: dict[str, tuple[Span, ...]], sessions: Sequence[Session]) -> dict[str, tuple[Span, ...]]:
+    """What the agents told of a crowded CPU, by pod; nothing where it was not."""
+    for session in sessions:
+        cpu[session.pod.name] = (*cpu.get(session.pod.name, ()), *session.cpu)
+    return {name: spans for name, spans in cpu.items() if spans}
 
 
 def _pod(pod: Any) -> Pod:

@@ -110,7 +110,10 @@ class Cluster(Protocol):
         """Ready pods that carry the labels and are not being deleted, by name."""
 
     def observe(self, prefix: str, client: Pod, plan: Plan, servers: Sequence[Pod]) -> Observation:
-        """Let the client pod carry out the plan; returns its replies and what arrived at the servers under `prefix`."""
+        """Let the client pod carry out the plan; returns its replies and what arrived at the servers under `prefix`.
+
+        Raises Starved when requests were lost on a crowded machine.
+        """
 
     def start_stream(self, stream: str, client: Pod, plan: Plan) -> None:
         """Let the client pod send in the background until stop_stream."""

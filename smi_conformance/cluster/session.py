@@ -17,7 +17,7 @@ from kubernetes.stream import stream
 from websocket import WebSocketException
 
 from smi_conformance.cluster.port import ClusterError, Pod
-from smi_conformance.judge.observation import Arrival, ServerLog
+from smi_conformance.judge.observation import Arrival, ServerLog, Span
 
 AGENT = ["python3", "-S", "-E", "/workload/workload.py", "agent"]
 CONTAINER = "workload"
@@ -44,6 +44,7 @@ class Session:
                 raise error.__context__ from None
             raise ClusterError(f"exec into pod {pod.namespace}/{pod.name} failed: {_line(error)}") from error
         self.cursor = self._begin = 0
+        self.cpu: tuple[Span, ...] = ()  # how crowded it was before the last answer
         try:
             self.boot: str = self.request({"op": "hello"})["boot"]
         except ClusterError:
@@ -81,6 +82,7 @@ class Session:
             raise ClusterError(f"agent of pod {self.pod.name}: {_line(error)}") from error
         if not answer.get("ok"):
             raise ClusterError(f"agent of pod {self.pod.name}: {answer.get('error')}")
+        self.cpu = tuple(Span(*row) for row in answer.get("cpu", ()))
         return answer
 
     def _frame(self, deadline: float) -> bytes:

@@ -6,15 +6,16 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import tenacity
 from scipy.special import chdtrc, chdtri, ndtri
 
-from smi_conformance.judge.verdict import HarnessError
+from smi_conformance.judge.verdict import HarnessError, Starved
 
 T = TypeVar("T")
 SHORTEST, LONGEST, TENTH = 0.005, 0.25, 0.1  # of the rests between two looks: seconds, and a part of the time gone by
+HALF = 0.5  # of a deadline that nobody has looked: nothing is known of its end
 
 
 class Clock(Protocol):
@@ -62,7 +63,9 @@ class _Watch(Generic[T]):
         self._check, self._holds, self._clock = check, holds, clock
         self._start = clock.now()
         self.first: float | None = None
+        self.begun = 0.0
         self.stable: float  # there from the moment that it first held
+        self.starved: Starved | None = None
         self.row = self.looks = 0
 
     @property
@@ -74,9 +77,15 @@ class _Watch(Generic[T]):
         """Seconds until the next look: many at first, so that a quick change is timed to a tenth of what it took."""
         return min(LONGEST, max(SHORTEST, TENTH * self.elapsed))
 
-    def look(self) -> T:
-        value = self._check()
+    def look(self) -> T | None:
+        """The value seen; None when the look was lost on a crowded machine, which says neither yes nor no."""
+        self.begun, self.starved = self.elapsed, None
         self.looks += 1
+        try:
+            value = self._check()
+        except Starved as lost:
+            self.starved, self.row = lost, 0
+            return None
         if not self._holds(value):
             self.row = 0
             return value
@@ -102,8 +111,9 @@ def until(
     There are `poll` seconds between two looks; by default a tenth of the time gone by, from 5 ms to a quarter second.
 
     The look that was begun before the deadline counts, and what holds when the deadline passes may complete its
-    row: slow looks, such as denials by time-out, are no failure. Raises DeadlineExpired with the last value seen; what
-    `check` raises is passed on.
+    row: slow looks, such as denials by time-out, are no failure. A look that was begun in the first half, and was held
+    up until the end, does not tell what is by then: another one is taken. Raises DeadlineExpired with the last value
+    seen, or Starved when the last look was lost on a crowded machine; what else `check` raises is passed on.
     """
     clock = clock or SystemClock()
     watch = _Watch(check, holds, clock)
@@ -113,19 +123,21 @@ def until(
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda _: watch.row < in_a_row),
-        stop=lambda _: not watch.row and watch.elapsed + rest() > deadline,
+        stop=lambda _: not watch.row and watch.elapsed + rest() > deadline and watch.begun >= deadline * HALF,
         wait=lambda _: rest(),
         sleep=clock.sleep,
-        retry_error_callback=lambda state: _expire(what, deadline, watch.looks, state),
+        retry_error_callback=lambda state: _expire(what, deadline, watch, state),
     )
     value = retrying(watch.look)
     assert watch.first is not None
-    return Converged(value, watch.first, watch.stable, watch.looks)
+    return Converged(cast("T", value), watch.first, watch.stable, watch.looks)
 
 
-def _expire(what: str, deadline: float, looks: int, state: tenacity.RetryCallState) -> None:
+def _expire(what: str, deadline: float, watch: _Watch[T], state: tenacity.RetryCallState) -> None:
+    if watch.starved:
+        raise Starved(f"{what}: not known within {deadline:g} s ({watch.looks} looks); {watch.starved}")
     assert state.outcome is not None
-    raise DeadlineExpired(what, deadline, looks, state.outcome.result())
+    raise DeadlineExpired(what, deadline, watch.looks, state.outcome.result())
 
 
 Counts = Mapping[str, int]

@@ -126,6 +126,17 @@ class Arrival(NamedTuple):
     peer: str = ""
 
 
+class Span(NamedTuple):
+    """A time in which the CPU was crowded where a pod works: its begin in Unix time, and seconds.
+
+    A process that needed the CPU ran `slowdown` times slower than on a machine of its own.
+    """
+
+    at: float
+    seconds: float
+    slowdown: float
+
+
 @dataclass(frozen=True)
 class ServerLog:
     """The arrivals of one server from number `since` up to and without number `until`.
@@ -170,6 +181,7 @@ class Observation:
     plan: Plan
     replies: tuple[tuple[Reply, ...], ...]
     servers: Mapping[str, ServerLog] = field(default_factory=dict)
+    cpu: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
 
     def check(self) -> Observation:
         """The observation itself, if it can be judged. Raises HarnessError, EvidenceLost."""
@@ -244,6 +256,7 @@ class Observation:
             "plan": self.plan.to_json(),
             "replies": [list(map(list, replies)) for replies in self.replies],
             "servers": {server: log.to_json() for server, log in self.servers.items()},
+            **({"cpu": {pod: list(map(list, spans)) for pod, spans in self.cpu.items()}} if self.cpu else {}),
         }
 
     @classmethod
@@ -254,4 +267,5 @@ class Observation:
             Plan.from_json(source["plan"]),
             tuple(tuple(starmap(Reply, replies)) for replies in source["replies"]),
             {server: ServerLog.from_json(log) for server, log in source["servers"].items()},
+            {pod: tuple(starmap(Span, spans)) for pod, spans in source.get("cpu", {}).items()},
         )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from smi_conformance.judge.convergence import DeadlineExpired
+from smi_conformance.judge.crowding import require_heard
 from smi_conformance.judge.evidence import Bound, Evidence
 from smi_conformance.judge.observation import Observation
 from smi_conformance.judge.statistics import ATTEMPTS, zero_bound
@@ -112,8 +113,8 @@ def expired(expiry: DeadlineExpired, witness: Observation | None) -> NoReturn:
 
 
 def _require_sent(seen: Observation) -> None:
-    """Requests that never left say nothing. Raises HarnessError."""
-    seen.check()
+    """Requests that never left, or were lost on a crowded machine, say nothing. Raises HarnessError."""
+    require_heard(seen.check())
     if not _total(seen):
         raise HarnessError(f"{seen.client} has sent nothing")
     unresolved = [one for one, reply in seen.requests() if reply.outcome == "unresolved"]

@@ -6,6 +6,7 @@ Exception
 └── HarnessError                        ours, never counted against the mesh: error
     ├── EvidenceLost                    the record of what servers saw has a hole
     ├── WitnessError                    the control that a denial stands on did not hold
+    ├── Starved                         the machine was too crowded to tell what is late from what is wrong
     └── DeadlineExpired                 nothing converged in time (convergence.py)
 """
 
@@ -90,3 +91,7 @@ class EvidenceLost(HarnessError):
 
 class WitnessError(HarnessError):
     """The witness did not get through, so that a denial beside it proves nothing."""
+
+
+class Starved(HarnessError):
+    """The machine was so crowded that what came late, or not at all, says nothing about the mesh (crowding.py)."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
+from smi_conformance.meshes.numbers import Numbers, Prometheus
 from smi_conformance.meshes.recipe import Installation, Part, Posture, Words
 
 __all__ = ["Installation", "Posture", "Profile", "ProfileError", "available", "load", "names"]
@@ -139,6 +140,7 @@ class Profile(Part):
         ge=1,
         description="factor between the ends of the widest bucket in which latencies are kept; 1 is exact",
     )
+    metrics: Numbers | None = Field(default=None, description="where the numbers are, if the mesh has no metrics API")
     deadlines: dict[str, float] = {}
     namespaces: list[str] = Field(default=[], description="where the mesh itself runs; dumped when a scenario fails")
     deployments: list[str] = Field(default=[], description="NAMESPACE/NAME that must be available before a run")
@@ -157,6 +159,19 @@ class Profile(Part):
     installer: Literal["none", "reference", "model"] = "none"
     installation: Installation | None = None
     enforces_access: bool = True
+
+    @model_validator(mode="after")
+    def _numbers_fit_the_claims(self) -> Self:
+        absent = isinstance(self.metrics, Prometheus)
+        if self.metrics and absent == bool(self.claims.get("metrics")):
+            want = "is for a mesh that claims no metrics" if absent else "serves the API: claim metrics v1alpha1"
+            raise ValueError(f"metrics: {self.metrics.source} {want}")
+        return self
+
+    @property
+    def prometheus(self) -> Prometheus | None:
+        """Where the numbers are, if there is no metrics API at all."""
+        return self.metrics if isinstance(self.metrics, Prometheus) else None
 
     @property
     def verified(self) -> str | None:

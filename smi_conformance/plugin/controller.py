@@ -21,7 +21,7 @@ from smi_conformance.plugin.durations import Durations
 from smi_conformance.plugin.environment import Environment, open_environment
 from smi_conformance.plugin.eventlog import EventLog
 from smi_conformance.plugin.judging import served_versions
-from smi_conformance.plugin.outcome import exit_status, row_verdict, scenario_verdict
+from smi_conformance.plugin.outcome import exit_status, outside_by, row_verdict, scenario_verdict
 from smi_conformance.plugin.running import WorkerSide, plan_of
 from smi_conformance.plugin.selection import Stage
 from smi_conformance.plugin.settings import RunOptions
@@ -115,7 +115,9 @@ class Controller:
         last = phases[-1]
         self._done.add(report.nodeid)
         self._false_failures += [e["false_failure"] for e in last.get("evidence", ()) if e.get("false_failure")]
-        rows = [self._row(row, verdict, worst["message"]) for row in last.get("rows", ())]
+        adapter = last.get("adapter") if verdict in (Verdict.PASS, Verdict.FAIL) else None  # else nothing was judged
+        verdict = outside_by(adapter, verdict)
+        rows = [self._row(row, verdict, worst["message"], adapter) for row in last.get("rows", ())]
         self.verdicts += [Verdict(row["verdict"]) for row in rows] or [verdict]
         self.log.write({
             "event": "scenario-finished", "time": _now(), "nodeid": report.nodeid,
@@ -126,11 +128,12 @@ class Controller:
             "evidence": last.get("evidence", []), "propagation": last.get("propagation", []),
         })  # fmt: skip
 
-    def _row(self, row: dict[str, Any], verdict: Verdict, reason: str | None) -> dict[str, Any]:
+    def _row(self, row: dict[str, Any], verdict: Verdict, reason: str | None, adapter: str | None) -> dict[str, Any]:
         entry = self.options.register.get(row["id"])
         if verdict not in (Verdict.PASS, Verdict.FAIL):
             row = {**row, "evidence_at": None}  # nothing was looked at
-        return {**row, "verdict": row_verdict(entry, row["version"], verdict).value, "reason": reason}
+        judged = row_verdict(entry, row["version"], verdict)
+        return {**row, "verdict": judged.value, "reason": reason, "adapter": adapter}
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:

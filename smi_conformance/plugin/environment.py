@@ -154,11 +154,13 @@ def _open_model(options: RunOptions) -> Backend:
         raise ClusterError(f"the model needs the extra 'lab' ({error}): pip install 'smi-conformance[lab]'") from error
     profile, seed = options.profile, options.seed or 0
     if profile.role == "control":
-        return ModelBackend(profile.onboarding, options.postures[0], options.faults, seed, options.delay)
+        return ModelBackend(
+            profile.onboarding, options.postures[0], options.faults, seed, options.delay, prometheus=profile.prometheus
+        )
     # With the profile of another mesh the model plays its part, also where that has no sidecars, or no access control.
     onboarding = profile.onboarding.model_copy(update={"sidecar": profile.onboarding.sidecar or "model-proxy"})
     posture = options.postures[0] if profile.enforces_access else "permissive"
-    return ModelBackend(onboarding, posture, options.faults, seed, options.delay, profile.suffix)
+    return ModelBackend(onboarding, posture, options.faults, seed, options.delay, profile.suffix, profile.prometheus)
 
 
 def _prepare(environment: Environment, progress: Progress) -> None:

@@ -44,6 +44,11 @@ def row_verdict(requirement: Requirement, version: str, verdict: Verdict) -> Ver
     return verdict.tentatively() if requirement.tentative(version) else verdict
 
 
+def outside_by(adapter: str | None, verdict: Verdict) -> Verdict:
+    """Nothing passes by an adapter; what is wrong with its numbers counts."""
+    return Verdict.TENTATIVE_PASS if adapter and verdict is Verdict.PASS else verdict
+
+
 def exit_status(verdicts: Iterable[Verdict], *, interrupted: bool, broken: bool, out_of_time: bool = False) -> int:
     """0 all selected passed, 1 not, 2 nothing was selected, 3 harness error, 130 interrupted. Error outranks fail.
 

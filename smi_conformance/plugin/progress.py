@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Progress(config), "terminalreporter")
 
 
-TOLD_LAST = ("title", "requirements", "tentative")
+TOLD_LAST = ("title", "requirements", "tentative", "adapter")
 INDENT = " " * 10
 
 
@@ -85,13 +85,14 @@ class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; 
 
     def _line(self, nodeid: str, record: dict[str, Any]) -> None:
         self._done += 1
-        outside = record.get("tentative") and record["verdict"] in ("pass", "fail")
+        adapter = " by adapter" if record.get("adapter") else ""
+        outside = record["verdict"] in (("pass", "fail") if record.get("tentative") else ("pass",) if adapter else ())
         word, colour = MARKS[f"tentative-{record['verdict']}" if outside else record["verdict"]]
         ids = ",".join(record.get("requirements", ()))
         case = f" [{nodeid.split('[', 1)[1]}" if "[" in nodeid else ""
         self.write(f"{time.monotonic() - self.began:6.1f} s  ")
         self.write(f"{word:<11}", bold=True, **{colour: True})
-        self.write_line(f" {ids:<7} {record.get('title') or nodeid}{case} ({record['seconds']:.1f} s)")
+        self.write_line(f" {ids:<7} {record.get('title') or nodeid}{case}{adapter} ({record['seconds']:.1f} s)")
         if record["verdict"] not in ("pass", "unsupported") and record["message"]:
             self.write_line(
                 fill(record["message"], self._tw.fullwidth, initial_indent=INDENT, subsequent_indent=INDENT)

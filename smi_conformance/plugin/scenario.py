@@ -13,9 +13,9 @@ from smi_conformance.model.register import Register, Requirement, UnknownRequire
 Function = TypeVar("Function", bound=Callable[..., Any])
 Schedule = Literal["first", "any", "fresh", "afterwards", "poison"]
 SCHEDULES: tuple[Schedule, ...] = ("first", "any", "fresh", "afterwards", "poison")
-"""The order of a run: scenarios that need servers on which nothing was granted yet, those that need nothing special,
-those that wait for pods of their own, those that judge what earlier ones leave after some time, and those that may
-harm the mesh."""
+"""The order of a run: scenarios that need servers on which nothing was granted yet, or begin what takes its time; those
+that need nothing special; those that wait for pods of their own; those that judge what the first ones began; and those
+that may harm the mesh."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Scenario:
     schedule: Schedule = "any"
     versions: tuple[str, ...] = ()
     """Those that the scenario is limited to; empty: all of its first requirement."""
+    numbers: bool = False
+    """Whether it judges nothing but numbers, wherever they are read."""
 
     def among(self, versions: Iterable[str]) -> tuple[str, ...]:
         """Those of some versions at which the scenario can run."""
@@ -49,17 +51,18 @@ def requirement(
     omits: Mapping[str, str] | None = None,
     versions: Iterable[str] = (),
     schedule: Schedule = "any",
+    numbers: bool = False,
 ) -> Callable[[Function], Function]:
     """Mark a scenario with the requirements that it judges.
 
     The scenario runs once at each API version of the first requirement that the run selects; `versions` limits it to
     some of them. `omits` maps an outcome of the register's `observe` text that the scenario does not assert to the
     reason. `schedule`: `fresh` for a scenario that makes pods of its own, `poison` for one after which the mesh may
-    be broken.
+    be broken. `numbers`: it judges traffic metrics by their numbers alone, so it can do without the API.
     """
 
     def mark(function: Function) -> Function:
-        details = {"omits": dict(omits or {}), "versions": tuple(versions), "schedule": schedule}
+        details = {"omits": dict(omits or {}), "versions": tuple(versions), "schedule": schedule, "numbers": numbers}
         marked: Function = pytest.mark.requirement(*ids, **details)(function)
         return marked
 
@@ -82,6 +85,7 @@ def scenario_of(item: pytest.Item) -> Scenario:
         version=call.params.get("scene") if call else None,
         schedule=given.get("schedule", "any"),
         versions=given.get("versions", ()),
+        numbers=given.get("numbers", False),
     )
 
 

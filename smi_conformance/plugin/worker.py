@@ -58,7 +58,8 @@ class Scene:
     """What a running scenario shares with its fixtures: cluster, options, and the evidence it gathers.
 
     `versions` are the API versions it is judged at; `light` asks for a light check, where full evidence is
-    gathered at another version that means the same.
+    gathered at another version that means the same. `numbers`: it judges nothing but numbers of traffic metrics.
+    `adapter`: where these come from, if not from a metrics API of the mesh; whatever is judged so never passes.
     """
 
     worker: Worker
@@ -68,6 +69,8 @@ class Scene:
     light: bool = False
     evidence: list[dict[str, Any]] = field(default_factory=list)
     propagation: list[dict[str, Any]] = field(default_factory=list)
+    numbers: bool = False
+    adapter: str = ""
     _count: int = 0
 
     @property

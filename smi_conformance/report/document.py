@@ -129,6 +129,8 @@ class Row(Part):
     """Level may: what the mesh was seen to do, of what the register names; several where clients saw several."""
     evidence_at: str | None = None
     """The version that means the same and carries the full evidence, when this one was only checked lightly."""
+    adapter: str | None = None
+    """Where numbers were read that are no metrics API of the mesh. Nothing passes so."""
     claimed: bool
     """Whether the mesh claims this version of the API group."""
     deviation: Deviation | None = None

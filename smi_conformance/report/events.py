@@ -162,6 +162,8 @@ class Judged(Part):
     reason: str | None = None
     evidence_at: str | None = None
     """The version that means the same and carries the full evidence, when this one was only checked lightly."""
+    adapter: str | None = None
+    """Where numbers were read that are no metrics API of the mesh. Nothing passes so."""
 
 
 class Omission(Part):

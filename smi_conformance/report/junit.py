@@ -9,7 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped,
 from smi_conformance.report.document import Report, Scenario
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SKIPPED = ("blocked", "unsupported", "skipped", "not-run", "tentative-fail")
+_SKIPPED = ("blocked", "unsupported", "skipped", "not-run", "tentative-fail", "tentative-pass")
 
 
 def render(report: Report) -> str:
@@ -41,6 +41,7 @@ def _case(scenario: Scenario) -> TestCase:
     case = TestCase(_legal(name), classname=_legal(scenario.area), time=scenario.seconds or 0.0)
     pairs = [("requirement", one.id) for one in scenario.requirements]
     pairs += [("version", f"{one.id} {one.version}") for one in scenario.requirements]
+    pairs += [("adapter", mark) for mark in _adapters(scenario)]
     properties = Properties()
     for key, value in [*pairs, ("verdict", scenario.verdict)]:
         properties.add_property(Property(_legal(key), _legal(value)))
@@ -64,7 +65,12 @@ def _outcome(scenario: Scenario) -> Error | Failure | Skipped | None:
 
 def _reason(scenario: Scenario) -> str:
     reasons = dict.fromkeys(one.reason for one in scenario.requirements if one.reason)
-    return scenario.message or "; ".join(reasons) or "no reason was recorded"
+    told = scenario.message or "; ".join(reasons)
+    return ": ".join([*_adapters(scenario), *([told] if told else [])]) or "no reason was recorded"
+
+
+def _adapters(scenario: Scenario) -> list[str]:
+    return list(dict.fromkeys(one.adapter for one in scenario.requirements if one.adapter))
 
 
 def _with_details(result: Error | Failure, scenario: Scenario) -> Error | Failure:

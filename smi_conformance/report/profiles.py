@@ -78,11 +78,12 @@ class _Profile:
 
     def statement(self, reasons: Sequence[str]) -> ProfileStatement:
         """What may be said; `reasons` are those that hold for every profile of the run."""
-        unseen = self.unseen
+        unseen, adapted = self.unseen, [row.requirement for row in self.core if row.adapter]
         why = [
             *reasons,
             *_not_passed(self.scored),
             *([f"not judged in this run: {_ids(unseen)}"] if unseen else []),
+            *([f"judged by adapter: {_ids(adapted)}"] if adapted else []),
         ]
         why += [f"{group} {version} is not released" for group, version in sorted(self.versions.items() & UNRELEASED)]
         if not self.scored and not unseen:

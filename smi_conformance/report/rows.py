@@ -99,6 +99,7 @@ class Rows:
         return self._row(
             entry, version, verdict, reason or None, [nodeid for nodeid, _ in found],
             evidence_at=fuller.pop() if len(fuller) == 1 else None,
+            adapter="; ".join(dict.fromkeys(one.adapter for _, one in found if one.adapter)) or None,
             readings=self._readings(entry, {nodeid for nodeid, _ in found}),
         )  # fmt: skip
 
@@ -137,7 +138,7 @@ class Rows:
 
     def _row(
         self, entry: Requirement, version: str, verdict: Status, reason: str | None, scenarios: Iterable[str],
-        evidence_at: str | None = None, readings: tuple[Reading, ...] = (),
+        evidence_at: str | None = None, readings: tuple[Reading, ...] = (), adapter: str | None = None,
     ) -> Row:  # fmt: skip
         mesh = self.run.start.mesh
         return Row(
@@ -159,6 +160,7 @@ class Rows:
             scenarios=tuple(dict.fromkeys(scenarios)),
             readings=readings,
             evidence_at=evidence_at,
+            adapter=adapter,
             claimed=version in mesh.claims.get(entry.group, ()),
             deviation=next((one for one in mesh.deviations if one.requirement == entry.id), None),
         )

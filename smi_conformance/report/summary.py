@@ -42,6 +42,8 @@ def show(report: Report, directory: Path, console: Console) -> None:
     console.print(counts(report))
     for line in _profiles(report):
         console.print(line)
+    for text in words.adapters(report):
+        console.print(Text(text, style="yellow"), soft_wrap=True)
     console.print()
     console.print(Text(words.closing(report, str(directory / "index.html"))), soft_wrap=True)
 

@@ -49,7 +49,7 @@ WORDS: dict[Status, Words] = {
     "tentative-pass": Words(
         "tentative pass",
         "tentative pass",
-        "Observed, but the text is unreleased or unclear. Outside the score.",
+        "Observed, but the text is unreleased or unclear, or numbers were read by an adapter. Outside the score.",
     ),
     "not-run": Words("not run", "not run", "Selected, but the run ended before it was judged."),
     "not-covered": Words(

@@ -69,6 +69,12 @@ def conclusion(report: Report) -> str:
     return f"conformant: {listed(held)}" if held else "no certification profile is called conformant"
 
 
+def adapters(report: Report) -> list[str]:
+    """What was not judged by an API of the mesh, a line for each place that numbers were read from."""
+    counts = Counter(row.adapter for row in report.rows if row.adapter)
+    return [f"{mark}: {plural(n, 'requirement')} judged by adapter, which no mesh passes" for mark, n in counts.items()]
+
+
 def closing(report: Report, where: str) -> str:
     """One sentence: what was shown, what not, and where the report lies."""
     why = f" ({report.run.stopped})" if report.run.stopped else ""

@@ -137,7 +137,7 @@ def test_uninstall_can_leave_the_smi_resources(command: Command, cluster: ModelC
 def test_verify_names_what_is_not_so(command: Command, cluster: ModelCluster) -> None:
     """1 with a problem, 0 without."""
     code, out, _ = command("mesh", "verify", "osm")
-    assert (code, out.splitlines()[-1]) == (1, "Open Service Mesh: 8 problems found")
+    assert (code, out.splitlines()[-1]) == (1, "Open Service Mesh: 9 problems found")
     for definition in crds.stable():
         cluster.apply(definition)
     code, out, _ = command("mesh", "verify", "none")

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from smi_conformance.judge.convergence import DeadlineExpired, SystemClock, fits, telling, until
-from smi_conformance.judge.verdict import HarnessError
+from smi_conformance.judge.verdict import HarnessError, Starved
 
 
 class FakeClock:
@@ -169,3 +169,50 @@ def test_what_fails_after_the_deadline_ends_the_waiting() -> None:
 
     with pytest.raises(DeadlineExpired):
         until(slow, deadline=4, poll=0.05, in_a_row=2, clock=clock)
+
+
+def test_a_lost_look_says_neither_yes_nor_no() -> None:
+    """It breaks a row and fails nothing; what holds afterwards holds."""
+    clock, seen = FakeClock(), iter([True, None, True, True])
+
+    def look() -> bool:
+        found = next(seen)
+        if found is None:
+            raise Starved("crowded")
+        return found
+
+    got = until(look, deadline=30, poll=1, in_a_row=2, clock=clock)
+
+    assert (got.looks, got.first, got.stable) == (4, 0, 2)
+
+
+def test_a_deadline_that_passes_with_a_lost_look_is_ours() -> None:
+    """Whatever the looks before it saw."""
+    clock, counter = FakeClock(), iter(range(100))
+
+    def look() -> bool:
+        if next(counter) > 3:
+            raise Starved("5 s were worth 0.1 s")
+        return False
+
+    with pytest.raises(Starved, match=r"policy: not known within 5 s \(6 looks\); 5 s were worth 0.1 s"):
+        until(look, deadline=5, poll=1, what="policy", clock=clock)
+
+
+@pytest.mark.parametrize(("held_up", "looks"), [(40, 2), (8, 2), (1, 11)])
+def test_one_look_that_is_held_up_does_not_pass_for_the_whole_wait(held_up: float, looks: int) -> None:
+    """Nobody has looked in the second half: another look is taken, which says what is by then."""
+    clock, taken = FakeClock(), list[float]()
+
+    def look() -> bool:
+        began = clock.time
+        taken.append(began)
+        clock.sleep(held_up if len(taken) == 1 else 0)
+        return began - 100 > 10
+
+    if held_up > 10:
+        assert until(look, deadline=10, poll=1, clock=clock).looks == looks
+    else:
+        with pytest.raises(DeadlineExpired):
+            until(look, deadline=10, poll=1, clock=clock)
+        assert taken[-1] - 100 > 5

@@ -55,6 +55,7 @@ def test_the_example_shows_every_field_that_a_profile_needs(example: Path) -> No
         "role",
         "cannot_run",
         "trust_domain",
+        "metrics",
         "daemonsets",
         "statefulsets",
         "apiservices",

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """One command line of the product."""
@@ -78,3 +80,22 @@ def test_a_cluster_out_of_reach_is_one_line(tmp_path: Path) -> None:
     done = run("run", "--cluster", "current", "--kubeconfig", str(config), "--report", str(tmp_path / "report"))
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert done.stderr.startswith("smi-conformance: no API server answers at https://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(("slowdown", "code", "verdict"), [(3.0, 1, "fail"), (40.0, 3, "error")])
+def test_a_failure_on_a_crowded_machine_is_an_error(tmp_path: Path, slowdown: float, code: int, verdict: str) -> None:
+    """The same record: with a calm or busy machine a fault fails, with a crowded one nothing is said of the mesh."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    fault = ("--requirement", "SP-010", "--fault", "SP-010/third-backend-dropped")
+    assert run("run", "--cluster", "model", *fault, "--report", str(first)).returncode == 1
+    for path in (first / "observations").glob("*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            if line["op"] == "observe":
+                sent = [reply[5] for replies in line["result"]["replies"] for reply in replies]
+                line["result"]["cpu"] = {line["result"]["client"]: [[min(sent), 0.5, slowdown]]}
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = run("run", "--cluster", f"replay:{first}", *fault, "--report", str(second), "--json")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert {row["verdict"] for row in json.loads(done.stdout)["rows"]} == {verdict}
+    assert ("the machine was crowded" in (second / "report.json").read_text()) == (verdict == "error")

@@ -49,7 +49,7 @@ def rights(role: str) -> tuple[Right, ...]:
 def allowed(patient: Patient) -> Found:
     """Whether whoever the kubeconfig is may do all that a run does, and read all that this examination reads."""
     remedy = f"kubectl apply -f {RIGHTS}, then bind its cluster role to your user or ServiceAccount"
-    if missing := _missing(patient, (*rights("smi-conformance"), *_switching(patient))):
+    if missing := _missing(patient, (*rights("smi-conformance"), *_switching(patient), *_numbers(patient))):
         yield problem("rights", f"missing: {_some(missing)}", remedy)
     else:
         yield ok("rights", "all that a run needs")
@@ -62,6 +62,11 @@ def _switching(patient: Patient) -> list[Right]:
     settings = [one for posture in patient.postures for one in patient.profile.postures.get(posture, ())]  # type: ignore[call-overload]
     kinds = {(one.api_version.rpartition("/")[0], f"{one.kind.lower()}s") for one in settings}
     return [Right(verb, group, resource) for group, resource in sorted(kinds) for verb in ("get", "patch")]
+
+
+def _numbers(patient: Patient) -> list[Right]:
+    """What it takes to read numbers that are elsewhere."""
+    return [*rights("smi-conformance-numbers")] if patient.profile.prometheus else []
 
 
 def _some(missing: list[str]) -> str:

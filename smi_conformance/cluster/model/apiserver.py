@@ -85,7 +85,7 @@ class ApiServer:
         self._answer = switches.around(API, self._served)
         self._controllers: asyncio.Task[None] | None = None
         self._rested_at = -1  # the version of the store that left the controllers nothing to do
-        self._extensions: dict[str, Callable[[ApiCall], Answer]] = {}
+        self._behind: dict[str, Callable[[ApiCall], Answer]] = {}
         self._run(self._start(pki))
 
     async def _start(self, pki: Pki) -> None:
@@ -103,7 +103,11 @@ class ApiServer:
 
     def extend(self, group: str, answer: Callable[[ApiCall], Answer]) -> None:
         """Let somebody else answer for an API group, as an APIService does."""
-        self._extensions[group] = answer
+        self.pass_on(f"/apis/{group}", answer)
+
+    def pass_on(self, path: str, answer: Callable[[ApiCall], Answer]) -> None:
+        """Let somebody else answer for all paths at or below this one, as the proxy to a Service does."""
+        self._behind[f"{path}/"] = answer
 
     def call(self, call: ApiCall) -> Answer:
         """Answer a request, and let the controllers do what follows from it."""
@@ -144,8 +148,9 @@ class ApiServer:
             self._authorizer.demand(who, attributes_of(call.method, parts, call.query))
         if parts and parts[0] in OPEN_PATHS:
             return 200, VERSION if parts == ["version"] else "ok"
-        if len(parts) > 1 and parts[0] == "apis" and parts[1] in self._extensions:
-            return self._extensions[parts[1]](call)
+        for below, answer in self._behind.items():
+            if f"{call.path}/".startswith(below):
+                return answer(call)
         if not parts:
             return 200, {"paths": ["/api", "/apis", "/healthz", "/version"]}
         if len(parts) <= (2 if parts[0] == "api" else 3):

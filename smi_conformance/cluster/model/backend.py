@@ -17,8 +17,10 @@ from smi_conformance.cluster.model.cluster import ModelCluster
 from smi_conformance.cluster.model.late import Late
 from smi_conformance.cluster.model.mesh import Mesh
 from smi_conformance.cluster.model.metrics import Metrics
+from smi_conformance.cluster.model.prometheus import ModelPrometheus
 from smi_conformance.cluster.model.switchboard import Switches
 from smi_conformance.cluster.model.traffic import Traffic
+from smi_conformance.meshes.numbers import Prometheus
 from smi_conformance.meshes.profile import Onboarding
 
 STATUS_TEXTS = {200: "OK", 201: "Created", 404: "Not Found", 409: "Conflict", 422: "Unprocessable Entity"}
@@ -28,7 +30,7 @@ class ModelBackend(Backend):
     """An API server, a mesh with its faults, and the clock of both. `seed` decides all that is random.
 
     `delay`: seconds that an object takes at most to reach the mesh. `suffix`: what follows `SERVICE.NAMESPACE` in names
-    that the mesh has of its own.
+    that the mesh has of its own. `prometheus`: where its numbers are, if it has no metrics API.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class ModelBackend(Backend):
         seed: int = 0,
         delay: float = 0.0,
         suffix: str = "",
+        prometheus: Prometheus | None = None,
     ) -> None:
         super().__init__("model", None, None, self._end, owned=True)
         self._onboarding = onboarding
@@ -49,13 +52,16 @@ class ModelBackend(Backend):
         self.mesh = Mesh(self.server, switches, onboarding.sidecar or "", posture, late=late, suffix=suffix)
         self.traffic = Traffic(self.mesh, seed)
         if onboarding.sidecar:
-            self._measure(delay)
+            self._measure(delay, prometheus)
 
-    def _measure(self, delay: float) -> None:
-        """The mesh has a metrics server."""
+    def _measure(self, delay: float, prometheus: Prometheus | None) -> None:
+        """The mesh has a metrics server, or a Prometheus."""
         metrics = Metrics(self.mesh, self.clock, delay)
         self.traffic.told, self.traffic.behind_tls = metrics.note, metrics.direct
-        metrics.register()
+        if prometheus:
+            self.server.pass_on(prometheus.service.path, ModelPrometheus(metrics, prometheus).answer)
+        else:
+            metrics.register()
 
     def turn(self, posture: str) -> None:
         self.mesh.turn(posture)

@@ -37,7 +37,12 @@ def resource(ref: Ref) -> Json:
 
 
 def item(ref: Ref, about: Json, tally: Tally, reading: Reading) -> Json:
-    """A TrafficMetrics."""
+    """A TrafficMetrics of what was counted."""
+    return traffic_metrics(ref, about, metrics(tally), reading.timestamp, reading.window)
+
+
+def traffic_metrics(ref: Ref, about: Json, rows: list[Json], timestamp: float, window: float) -> Json:
+    """A TrafficMetrics; `timestamp` in seconds since 1970, `window` in seconds."""
     namespace = {"namespace": ref.namespace} if ref.namespace else {}
     return {
         "kind": "TrafficMetrics",
@@ -45,9 +50,9 @@ def item(ref: Ref, about: Json, tally: Tally, reading: Reading) -> Json:
         "metadata": {"name": ref.name, **namespace},
         "resource": resource(ref),
         "edge": about,
-        "timestamp": instant(reading.timestamp),
-        "window": f"{reading.window:g}s",
-        "metrics": metrics(tally),
+        "timestamp": instant(timestamp),
+        "window": f"{window:g}s",
+        "metrics": rows,
     }
 
 

@@ -1,0 +1,1 @@
+"""The adapter beside a real Prometheus."""
