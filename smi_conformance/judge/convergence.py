@@ -63,9 +63,9 @@ class _Watch(Generic[T]):
         self._check, self._holds, self._clock = check, holds, clock
         self._start = clock.now()
         self.first: float | None = None
-        self.begun = 0.0
         self.stable: float  # there from the moment that it first held
-        self.starved: Starved | None = None
+        self.begun: float  # these two are of the last look
+        self.starved: Starved | None
         self.row = self.looks = 0
 
     @property
@@ -130,7 +130,8 @@ def until(
     )
     value = retrying(watch.look)
     assert watch.first is not None
-    return Converged(cast("T", value), watch.first, watch.stable, watch.looks)
+    seen = cast("T", value)  # pragma: no mutate (does nothing when it runs)
+    return Converged(seen, watch.first, watch.stable, watch.looks)
 
 
 def _expire(what: str, deadline: float, watch: _Watch[T], state: tenacity.RetryCallState) -> None:

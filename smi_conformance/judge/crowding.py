@@ -6,6 +6,7 @@ stands for them too. Only waiting for the CPU counts: packets that a mesh loses 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import product
 
@@ -27,8 +28,8 @@ NEXT = "Run it again on a quieter machine, or with fewer workers (-n)"
 def worth(spans: Iterable[Span], begin: float, seconds: float) -> float:
     """Seconds that a wait would have been long on a machine of its own. Where nothing was told it was not crowded."""
     end = begin + seconds
-    shared = ((min(end, one.at + one.seconds) - max(begin, one.at), one.slowdown) for one in spans)
-    return seconds - sum(overlap * (1 - 1 / slowdown) for overlap, slowdown in shared if overlap > 0)
+    shared = ((max(0.0, min(end, one.at + one.seconds) - max(begin, one.at)), one.slowdown) for one in spans)
+    return seconds - sum(overlap * (1 - 1 / slowdown) for overlap, slowdown in shared)
 
 
 def lost(seen: Observation) -> dict[str, str]:
@@ -39,7 +40,7 @@ def lost(seen: Observation) -> dict[str, str]:
 
 
 def _in_vain(reply: Reply) -> bool:
-    given_up = reply.outcome == "status" and reply.status in GATEWAY and reply.milliseconds >= 1000 * ENOUGH
+    given_up = reply.outcome == "status" and reply.status in GATEWAY and reply.milliseconds / 1000 >= ENOUGH
     return reply.outcome in SILENT or given_up
 
 
@@ -67,14 +68,15 @@ class Crowd:
 
     def __init__(self) -> None:
         self._spans: dict[str, list[Span]] = {}
-        self._now = 0.0  # by the clock of the pods
+        self._now = -math.inf  # by the clock of the pods
 
     def note(self, seen: Observation) -> None:
         """Remember what was told with an observation, and forget what is long past."""
         self._now = max([self._now, *(one.at + one.seconds for spans in seen.cpu.values() for one in spans)])
         for pod in self._spans.keys() | seen.cpu.keys():
             known = (*self._spans.get(pod, ()), *seen.cpu.get(pod, ()))
-            self._spans[pod] = [one for one in known if one.at + one.seconds > self._now - MEMORY]
+            begin = self._now - MEMORY
+            self._spans[pod] = [one for one in known if one.at + one.seconds > begin]  # pragma: no mutate (memory)
 
     def forget(self) -> None:
         """What was before is no concern of what comes."""
@@ -93,6 +95,7 @@ class Crowd:
 
     def _seconds(self, spans: Iterable[Span], window: float) -> tuple[float, float]:
         """How long it was too crowded at a pod within the last so many seconds, and how many of these were seen."""
-        inside = [(min(one.seconds, one.at + one.seconds - self._now + window), one.slowdown) for one in spans]
-        crowded = sum(seconds for seconds, slowdown in inside if seconds > 0 and slowdown >= CROWDED)
-        return crowded, sum(seconds for seconds, _ in inside if seconds > 0)
+        begin = self._now - window
+        inside = [(max(0.0, min(one.seconds, one.at + one.seconds - begin)), one.slowdown) for one in spans]
+        crowded = sum(seconds for seconds, slowdown in inside if slowdown >= CROWDED)
+        return crowded, sum(seconds for seconds, _ in inside)

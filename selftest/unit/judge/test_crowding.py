@@ -80,6 +80,23 @@ def test_only_the_time_of_the_request_counts() -> None:
     assert lost(on(seen, CROWDED, seconds=4.9))
 
 
+def test_ten_times_slower_is_crowded_and_a_second_is_a_wait() -> None:
+    """The bounds themselves."""
+    (cause,) = lost(on(waited("timeout", 5), 10.0)).values()
+    assert cause == "at c-a 5 s were worth 0.5 s, so crowded was the CPU"
+    assert not lost(on(waited("timeout", 5), 9.9))
+    assert lost(on(waited("status", 1, status=503), CROWDED))
+    assert not lost(on(waited("status", 0.99, status=503), CROWDED))
+
+
+def test_all_outcomes_are_told_beside_what_is_lost() -> None:
+    """The most frequent first."""
+    seen = observed(["answer", "timeout", "timeout"], {"web": [0]})
+    late = tuple(reply._replace(milliseconds=5000.0) for reply in seen.replies[0])
+    with pytest.raises(Starved, match="c-a: got 2 timeout, 1 answer; want every request heard of, and 2 are lost"):
+        require_heard(on(replace(seen, replies=(late,)), CROWDED))
+
+
 AT_ONCE = waited("status", 0.02, status=503)  # a proxy that knows of no server waits for none
 
 
@@ -126,7 +143,7 @@ def test_a_failure_stands_where_it_was_quiet(spans: list[Span]) -> None:
     ("spans", "told"),
     [
         ([Span(NOW, 2, CROWDED)], r"for 2\.0 of 2\.0 s that were seen of the last 30 "),
-        ([Span(NOW, 16, CROWDED), Span(NOW + 16, 14, CALM)], r"for 16\.0 of 30\.0 s that were seen of the last 30 "),
+        ([Span(NOW, 16, 10.0), Span(NOW + 16, 14, CALM)], r"for 16\.0 of 30\.0 s that were seen of the last 30 "),
         ([Span(NOW, 27, CALM), Span(NOW + 27, 3, CROWDED)], r"for 3\.0 of 5\.0 s that were seen of the last 5 "),
     ],
 )
