@@ -18,6 +18,7 @@ from smi_conformance.locations import CRDS
 from smi_conformance.model.objects import (
     Backend,
     HttpMatch,
+    IdentityBinding,
     RouteGroup,
     Rule,
     ServiceAccountRef,
@@ -148,6 +149,9 @@ def test_identity_bindings_and_unknown_kinds() -> None:
     bound = TrafficTarget(SA, (ServiceAccountRef("b", "ns", "IdentityBinding"),), rules)
     odd = TrafficTarget(SA, (ServiceAccountRef("g", "ns", "Group"),), rules)
 
+    with pytest.raises(Unrenderable, match=r"^access v1alpha3: IdentityBinding exists from v1alpha4 on$") as caught:
+        written(IdentityBinding(service_account="a"), "v1alpha3")
+    assert (caught.value.group, caught.value.version) == ("access", "v1alpha3")
     assert written(bound, "v1alpha4")["spec"]["sources"][0]["group"] == "access.smi-spec.io"
     assert written(odd, "v1alpha3")["spec"]["sources"][0]["kind"] == "Group"
     with pytest.raises(Unrenderable, match="IdentityBinding"):
