@@ -22,8 +22,8 @@ def fits(match: HttpMatch, method: str, path: str, headers: Headers, readings: R
 
     A match with an expression that does not compile fits nothing.
     """
-    expressions = [match.path_regex or "", *(expression for _, expression in match.headers)]
-    if not all(compiled(expression) for expression in expressions):
+    expressions = [match.path_regex, *(expression for _, expression in match.headers)]
+    if not all(compiled(expression) for expression in expressions if expression):
         return False
     return (
         path_fits(match.path_regex, path, readings)

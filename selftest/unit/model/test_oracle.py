@@ -9,7 +9,6 @@ import pytest
 from smi_conformance.model.objects import (
     Backend,
     HttpMatch,
-    IdentityBinding,
     RouteGroup,
     Rule,
     ServiceAccountRef,
@@ -135,6 +134,24 @@ def test_dangling_rules_grant_nothing(rule: Rule) -> None:
     assert not admits(world(grant(rule, HTTP)), get(), readings=Readings(intact_rules="void")) or rule.kind == "X"
 
 
+def test_raw_tcp_beside_http_is_a_reading() -> None:
+    """With a route group beside it a TCPRoute may be for HTTP only; alone it never is."""
+    raw, denied = get(protocol="tcp", port=7000), Readings(raw_tcp_beside_http="denied")
+    assert admits(world(grant(HTTP, TCP)), raw, 7000)
+    assert not admits(world(grant(HTTP, TCP)), raw, 7000, denied)
+    assert admits(world(grant(TCP)), raw, 7000, denied)
+
+
+def test_which_port_a_policy_names_is_a_reading() -> None:
+    """That of the container or that of the Service, where they are not the same."""
+    by_service = Readings(policy_port="service")
+    for known in (world(grant(port=9090)), world(grant(TCP), tcp=(9090,))):
+        assert admits(known, get(), 9090)
+        assert not admits(known, get(), 9090, by_service)
+        assert admits(known, get(port=9090), 8080, by_service)
+        assert not admits(known, get(port=9090), 8080)
+
+
 def test_source_without_namespace_is_a_reading() -> None:
     known = world(grant(source=ServiceAccountRef("sa-a")))
     assert not admits(known, get())
@@ -147,55 +164,6 @@ def test_target_elsewhere_is_a_reading() -> None:
     known = replace(world(), targets=(target,), groups={Key("far", "routes"): ROUTES[Key(NS, "routes")]})  # type: ignore[dict-item]
     assert not admits(known, get())
     assert admits(known, get(), readings=Readings(target_elsewhere="honoured"))
-
-
-@pytest.mark.parametrize(
-    ("binding", "bound"),
-    [
-        (IdentityBinding(service_account="sa-a"), True),
-        (IdentityBinding(service_account="sa-x"), False),
-        (IdentityBinding(spiffe_ids=("spiffe://cluster.local/ns/ns/sa/sa-a",)), True),
-        (IdentityBinding(spiffe_ids=("cluster.local/ns/ns/sa/sa",)), False),
-        (IdentityBinding((("tier", "x"),)), True),
-        (IdentityBinding((("tier", "x"), ("app", "y"))), False),
-        (IdentityBinding(), False),
-    ],
-)
-def test_identity_bindings(binding: IdentityBinding, bound: bool) -> None:
-    client = replace(CLIENT, labels={"tier": "x"})
-    source = ServiceAccountRef("who", NS, "IdentityBinding")
-    known = replace(world(grant(source=source)), bindings={Key(NS, "who"): placed(binding, "who")})  # type: ignore[dict-item]
-    assert admits(known, get(client=client)) is bound
-
-
-def bound(binding: IdentityBinding, readings: Readings | None = None, namespace: str = NS) -> bool:
-    """Whether an IdentityBinding in that namespace stands for the client."""
-    there = Placed(Key(namespace, "who"), binding, "who", 0, "v1alpha4")
-    return Oracle(readings or Readings()).binds(there, replace(CLIENT, labels={"tier": "x"}), CLIENT.account)
-
-
-def test_identity_bindings_say_nothing_of_other_namespaces() -> None:
-    """Whatever their schemes are."""
-    for binding in (IdentityBinding(service_account="sa-a"), IdentityBinding((("tier", "x"),))):
-        assert bound(binding)
-        assert not bound(binding, namespace="far")
-
-
-def test_two_schemes_in_one_binding_are_a_reading() -> None:
-    both = IdentityBinding((("tier", "x"),), service_account="sa-x")
-    assert bound(both)
-    assert not bound(both, Readings(both_schemes="void"))
-    assert bound(IdentityBinding((("tier", "x"),)), Readings(both_schemes="void"))
-
-
-def test_the_prefix_of_spiffe_ids_is_a_reading() -> None:
-    plain, prefixed = (
-        IdentityBinding(spiffe_ids=(f"{head}cluster.local/ns/ns/sa/sa-a",)) for head in ("", "spiffe://")
-    )
-    assert (bound(plain), bound(prefixed)) == (True, True)
-    required, absent = Readings(spiffe_prefix="required"), Readings(spiffe_prefix="absent")
-    assert (bound(plain, required), bound(prefixed, required)) == (False, True)
-    assert (bound(plain, absent), bound(prefixed, absent)) == (True, False)
 
 
 def test_what_dangles_is_named() -> None:

@@ -132,6 +132,75 @@ def test_nonsense_is_unreadable(manifest: dict[str, Any]) -> None:
         read(manifest)
 
 
+def test_what_is_left_out_of_a_split() -> None:
+    """A weight that is absent is 0, a match of no kind is a route group, and one of another kind is none."""
+    manifest = written("matched split", "v1alpha4")
+    del manifest["spec"]["backends"][0]["weight"]
+    manifest["spec"]["matches"] = [{"name": "one"}, {"kind": "TCPRoute", "name": "two"}]
+    assert read(manifest) == Split("web", (Backend("v1", 0),), ("one",))
+    assert read({**manifest, "apiVersion": "split.smi-spec.io/v1alpha2"}) == Split("web", (Backend("v1", 0),))
+    assert read({**manifest, "spec": {"service": "web"}}) == Split("web", ())
+
+
+def test_what_is_left_out_of_a_target() -> None:
+    """Nothing is granted then; a port counts only where the version has it."""
+    for version in VERSION:
+        fields = {"destination": {"port": "8080"}}
+        manifest = {"apiVersion": f"access.smi-spec.io/{version}", "kind": "TrafficTarget", "spec": fields, **fields}
+        port = 8080 if version in ("v1alpha1", "v1alpha2") else None
+        assert read(manifest) == TrafficTarget(ServiceAccountRef("", None, ""), (), (), port)
+    bare = {"apiVersion": "access.smi-spec.io/v1alpha3", "kind": "TrafficTarget"}
+    assert read(bare) == TrafficTarget(ServiceAccountRef("", None, ""), (), ())
+    odd = read({**bare, "spec": {"rules": [{}], "sources": [{}]}})
+    assert odd == TrafficTarget(ServiceAccountRef("", None, ""), (ServiceAccountRef("", None, ""),), (Rule("", ""),))
+
+
+def test_what_is_left_out_of_routes() -> None:
+    """Names are empty then, and what is no text becomes one."""
+    group = {"apiVersion": "specs.smi-spec.io/v1alpha4", "kind": "HTTPRouteGroup"}
+    assert read(group) == RouteGroup(())
+    listed = [{}, {"name": 1, "pathRegex": 2, "methods": [3], "headers": {"x-a": 4}}]
+    assert read({**group, "spec": {"matches": listed}}) == RouteGroup(
+        (HttpMatch(""), HttpMatch("1", "2", ("3",), (("x-a", "4"),)))
+    )
+    early = {"apiVersion": "specs.smi-spec.io/v1alpha1", "kind": "HTTPRouteGroup", "matches": [{"headers": {"x": "1"}}]}
+    assert read(early) == RouteGroup((HttpMatch(""),))
+    ports = {"matches": {"ports": ["7000", 7001]}}
+    for version, found in (("v1alpha4", (7000, 7001)), ("v1alpha3", ())):
+        api = {"apiVersion": f"specs.smi-spec.io/{version}", "spec": ports}
+        assert read({**api, "kind": "TCPRoute"}) == TcpRoute(found)
+        assert read({**api, "kind": "UDPRoute"}) == UdpRoute(found)
+        assert read({**api, "kind": "TCPRoute", "spec": {}}) == TcpRoute()
+
+
+def test_what_is_left_out_of_a_binding() -> None:
+    binding = {"apiVersion": "access.smi-spec.io/v1alpha4", "kind": "IdentityBinding"}
+    for fields in ({}, {"schemes": None}, {"schemes": {"podLabelSelector": None, "spiffeIdentities": None}}):
+        assert read({**binding, "spec": fields}) == IdentityBinding()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ({"apiVersion": "v1", "kind": "Pod"}, "'v1' is no version of SMI"),
+        ({"kind": "Pod"}, "'' is no version of SMI"),
+        ({"apiVersion": "split/v1alpha4"}, "'split/v1alpha4' is no version of SMI"),
+        ({"apiVersion": "split.smi-spec.io/v1alpha9"}, "'split.smi-spec.io/v1alpha9' is no version of SMI"),
+        ({"apiVersion": "mesh.smi-spec.io/v1alpha1"}, "'mesh.smi-spec.io/v1alpha1' is no version of SMI"),
+        ({"apiVersion": "split.smi-spec.io/v1alpha4"}, "split.smi-spec.io/v1alpha4 has no kind None"),
+        (
+            {"apiVersion": "split.smi-spec.io/v1alpha4", "kind": "TrafficSplit"},
+            "TrafficSplit v1alpha4 cannot be read: KeyError('service')",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_told(manifest: dict[str, Any], said: str) -> None:
+    """What it says that it is, and what is missing."""
+    with pytest.raises(Unreadable) as caught:
+        read(manifest)
+    assert str(caught.value) == said
+
+
 @pytest.mark.parametrize("weight", [True, [1], None, {}])
 def test_a_weight_is_a_number_or_a_text(weight: Any) -> None:
     """Anything else is told as it stands there."""

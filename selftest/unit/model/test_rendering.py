@@ -18,6 +18,7 @@ from smi_conformance.locations import CRDS
 from smi_conformance.model.objects import (
     Backend,
     HttpMatch,
+    IdentityBinding,
     RouteGroup,
     Rule,
     ServiceAccountRef,
@@ -142,12 +143,55 @@ def test_weights_and_matches_of_a_split() -> None:
     assert written(Split("web", (), ("g",)), "v1alpha3")["spec"]["matches"] == [{"kind": "HTTPRouteGroup", "name": "g"}]
 
 
+TCP, BOUND = (Rule("TCPRoute", "r"),), ServiceAccountRef("b", "ns", "IdentityBinding")
+
+
+@pytest.mark.parametrize(
+    ("thing", "version", "said"),
+    [
+        (
+            TrafficTarget(SA, (SA,), TCP, 80),
+            "v1alpha3",
+            "access v1alpha3: destination.port ended with v1alpha2; use ports",
+        ),
+        (TrafficTarget(SA, (BOUND,), TCP), "v1alpha3", "access v1alpha3: IdentityBinding exists from v1alpha4 on"),
+        (
+            TrafficTarget(SA, (SA,), (Rule("UDPRoute", "r"),)),
+            "v1alpha2",
+            "access v1alpha2: rules of kind UDPRoute exist",
+        ),
+        (
+            RouteGroup((HttpMatch("m", headers=(("a", "1"),)),)),
+            "v1alpha1",
+            "specs v1alpha1: headers exist from v1alpha2",
+        ),
+        (TcpRoute((7000,)), "v1alpha3", "specs v1alpha3: a TCPRoute has ports from v1alpha4 on"),
+        (UdpRoute(), "v1alpha3", "specs v1alpha3: UDPRoute exists from v1alpha4 on"),
+        (Split("web", (), ("g",)), "v1alpha2", "split v1alpha2: matches exist from v1alpha3 on"),
+        (
+            Split("web", (Backend("v1", "1m"),)),
+            "v1alpha2",
+            "split v1alpha2: weights are whole numbers from v1alpha2 on",
+        ),
+    ],
+)
+def test_what_a_version_lacks_is_told_with_its_name(thing: SmiObject, version: str, said: str) -> None:
+    """And with what there is instead, or since when it is there."""
+    with pytest.raises(Unrenderable) as caught:
+        written(thing, version)
+    assert str(caught.value).startswith(said)
+    assert f"{caught.value.group} {caught.value.version}: {caught.value.reason}" == str(caught.value)
+
+
 def test_identity_bindings_and_unknown_kinds() -> None:
     """IdentityBinding needs v1alpha4 and carries its group; a kind no version knows is written as it is."""
     rules = (Rule("TCPRoute", "r"),)
     bound = TrafficTarget(SA, (ServiceAccountRef("b", "ns", "IdentityBinding"),), rules)
     odd = TrafficTarget(SA, (ServiceAccountRef("g", "ns", "Group"),), rules)
 
+    with pytest.raises(Unrenderable, match=r"^access v1alpha3: IdentityBinding exists from v1alpha4 on$") as caught:
+        written(IdentityBinding(service_account="a"), "v1alpha3")
+    assert (caught.value.group, caught.value.version) == ("access", "v1alpha3")
     assert written(bound, "v1alpha4")["spec"]["sources"][0]["group"] == "access.smi-spec.io"
     assert written(odd, "v1alpha3")["spec"]["sources"][0]["kind"] == "Group"
     with pytest.raises(Unrenderable, match="IdentityBinding"):

@@ -114,6 +114,7 @@ SPLIT = Split("web", (Backend("v1", "1"), Backend("v2", "250m")), ("m",))
         (TARGET, "access", "v1alpha2", replace(TARGET, sources=TARGET.sources[:1], rules=TARGET.rules[:1])),
         (TARGET, "access", "v1alpha3", replace(TARGET, sources=TARGET.sources[:1], port=None)),
         (TARGET, "access", "v1alpha4", replace(TARGET, port=None)),
+        (RouteGroup((HttpMatch("m"),)), "specs", "v1alpha1", RouteGroup((HttpMatch("m", ".*", ("*",)),))),
         (RouteGroup((MATCH,)), "specs", "v1alpha1", RouteGroup((replace(MATCH, headers=()),))),
         (RouteGroup((MATCH,)), "specs", "v1alpha2", RouteGroup((MATCH,))),
         (TcpRoute((7000,)), "specs", "v1alpha3", TcpRoute()),
