@@ -100,7 +100,7 @@ def test_edges_are_of_the_moment(silence: Silence) -> None:
     silence.steady_edge_stays()
 
 
-@requirement("TM-062")
+@requirement("TM-062", schedule="afterwards")
 def test_sources_outside_the_mesh(outsider: Outsider, clients: Actors, readings: Readings) -> None:
     """Requests from sources outside the mesh may be counted or left out."""
     readings.report(*outsider.counted(clients.outsider))
