@@ -145,8 +145,8 @@ def _tuple(value: Any) -> Any:
 def _kept(manifest: Manifest) -> dict[str, Any]:
     """What the annotation says; one that somebody spoilt says nothing."""
     try:
-        kept = json.loads((manifest["metadata"].get("annotations") or {}).get(KEPT, "{}"))
-    except ValueError:
+        kept = json.loads((manifest["metadata"].get("annotations") or {})[KEPT])
+    except (KeyError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
 

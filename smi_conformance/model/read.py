@@ -31,7 +31,7 @@ class Unreadable(ValueError):
 def read(manifest: Manifest) -> SmiObject:
     """What an object means. What its version does not define is left out. Raises Unreadable."""
     group, version = group_version(str(manifest.get("apiVersion", "")))
-    reader = _READERS.get((group, str(manifest.get("kind", ""))))
+    reader = _READERS.get((group, str(manifest.get("kind"))))
     if reader is None:
         raise Unreadable(f"{manifest.get('apiVersion')} has no kind {manifest.get('kind')}")
     fields = manifest if (group, version) in TOP_LEVEL else manifest.get("spec") or {}

@@ -188,6 +188,7 @@ def test_what_is_left_out_of_a_binding() -> None:
         ({"apiVersion": "split.smi-spec.io/v1alpha9"}, "'split.smi-spec.io/v1alpha9' is no version of SMI"),
         ({"apiVersion": "mesh.smi-spec.io/v1alpha1"}, "'mesh.smi-spec.io/v1alpha1' is no version of SMI"),
         ({"apiVersion": "split.smi-spec.io/v1alpha4"}, "split.smi-spec.io/v1alpha4 has no kind None"),
+        ({"apiVersion": "specs.smi-spec.io/v1alpha4", "kind": "Pod"}, "specs.smi-spec.io/v1alpha4 has no kind Pod"),
         (
             {"apiVersion": "split.smi-spec.io/v1alpha4", "kind": "TrafficSplit"},
             "TrafficSplit v1alpha4 cannot be read: KeyError('service')",
@@ -234,6 +235,14 @@ def test_a_spoilt_note_says_nothing(note: str) -> None:
     plain = meaning(manifest)
     manifest["metadata"]["annotations"] = {KEPT: note}
     assert meaning(manifest) == plain
+
+
+@pytest.mark.parametrize("spoilt", ['"colour": "red"', '"rules": 5', '"sources": [7]'])
+def test_what_is_sound_in_a_spoilt_note_holds(spoilt: str) -> None:
+    """Each field is judged by itself."""
+    manifest = convert(written("limited target", "v1alpha2"), "v1alpha3")
+    manifest["metadata"]["annotations"] = {KEPT: f'{{{spoilt}, "port": 8080}}'}
+    assert meaning(manifest) == meaning(written("limited target", "v1alpha2"))
 
 
 def test_a_note_cannot_overrule_what_the_version_says() -> None:

@@ -90,6 +90,8 @@ def test_layout_of_a_target() -> None:
     target = TrafficTarget(SA, (ServiceAccountRef("sa-a", "ns"),), (Rule("HTTPRouteGroup", "g", ("m",)),), 8080)
     early, later = written(target, "v1alpha1"), written(target, "v1alpha2")
 
+    bare = written(TrafficTarget(SA, (SA,), (Rule("TCPRoute", "r"),)), "v1alpha3")
+    assert bare["spec"]["rules"] == [{"kind": "TCPRoute", "name": "r"}]
     assert early["specs"] == later["spec"]["rules"] == [{"kind": "HTTPRouteGroup", "name": "g", "matches": ["m"]}]
     assert early["destination"]["port"] == later["spec"]["destination"]["port"] == 8080
     with pytest.raises(Unrenderable, match=r"destination\.port"):
@@ -114,7 +116,7 @@ def test_headers_in_both_shapes() -> None:
     mapped = written(group, "v1alpha4", header_shape="map")
     assert mapped["spec"]["matches"][0]["headers"] == {"x-a": "1", "x-b": "2"}
     assert len(written(twice, "v1alpha4")["spec"]["matches"][0]["headers"]) == 2
-    with pytest.raises(Unrenderable, match="one expression"):
+    with pytest.raises(Unrenderable, match=r"^specs v1alpha4: a map holds one expression"):
         written(twice, "v1alpha4", header_shape="map")
     with pytest.raises(Unrenderable, match="v1alpha2"):
         written(group, "v1alpha1")
