@@ -77,6 +77,14 @@ def test_a_binding_without_a_namespace_is_one_of_the_same(readings: Readings) ->
     assert not admits(replace(known, bindings={}), get(), readings=readings)
 
 
+def test_a_binding_stands_for_nobody_who_proves_nothing() -> None:
+    """A client outside the mesh, whatever its account and labels are."""
+    source = ServiceAccountRef("who", NS, "IdentityBinding")
+    outsider = replace(CLIENT, meshed=False, labels={"tier": "x"})
+    for binding in (IdentityBinding(service_account="sa-a"), IdentityBinding((("tier", "x"),))):
+        assert not admits(bindings(grant(source=source), binding), get(client=outsider))
+
+
 def test_a_binding_may_be_the_destination() -> None:
     """Then it stands for the pods that are called, by the same schemes."""
     who = ServiceAccountRef("who", NS, "IdentityBinding")
