@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
+from selftest.conftest import skip_below
 from selftest.contract.cluster import Cluster, eventually
 
 KUBECONFIG = "SMI_CONTRACT_KUBECONFIG"
@@ -18,11 +19,7 @@ KUBECONFIG = "SMI_CONTRACT_KUBECONFIG"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not os.environ.get(KUBECONFIG):
-        here = Path(__file__).parent
-        skip = pytest.mark.skip(reason=f"{KUBECONFIG} names no kubeconfig")
-        for item in items:
-            if here in item.path.parents:
-                item.add_marker(skip)
+        skip_below(Path(__file__).parent, items, f"{KUBECONFIG} names no kubeconfig")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 import requests
 import yaml
 
+from selftest.conftest import skip_below
 from selftest.prometheus.exporter import Exporter
 from smi_conformance.cluster.journal import Unrecorded
 from smi_conformance.cluster.metrics_adapter import MetricsAdapter
@@ -32,11 +33,8 @@ DEADLINE = 60.0
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not os.environ.get(BINARY):
-        here = Path(__file__).parent
-        skip = pytest.mark.skip(reason=f"{BINARY} names no prometheus: docs/metrics.md says where one comes from")
-        for item in items:
-            if here in item.path.parents:
-                item.add_marker(skip)
+        reason = f"{BINARY} names no prometheus: docs/metrics.md says where one comes from"
+        skip_below(Path(__file__).parent, items, reason)
 
 
 @dataclass(frozen=True)

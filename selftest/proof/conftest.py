@@ -45,9 +45,9 @@ class Finished:
         return "\n".join([f"exit {self.code}", *told, self.output[-300:] if not told else ""])
 
 
-def command(*arguments: str) -> list[str]:
-    """The command line of the product."""
-    return [sys.executable, "-m", "smi_conformance.cli", *arguments]
+def command(*arguments: str, module: str = "smi_conformance.cli") -> list[str]:
+    """The command line of the product, or of a module that stands in for it."""
+    return [sys.executable, "-m", module, *arguments]
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ import sys
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -154,11 +153,11 @@ def run(jobs: deque[Job], at_once: int = 2) -> Iterator[Result]:
     Jobs that are appended while the results are looked at are run too.
     """
     warm_up()
-    with ExitStack() as folders:
+    with tempfile.TemporaryDirectory() as folders:
         running = dict[int, tuple[Job, Path, ForkProcess]]()
         while jobs or running:
             while jobs and len(running) < at_once:
-                job, folder = jobs.popleft(), Path(folders.enter_context(tempfile.TemporaryDirectory()))
+                job, folder = jobs.popleft(), Path(tempfile.mkdtemp(dir=folders))
                 process = fork.Process(target=_in_child, args=(job, folder))
                 process.start()
                 running[process.sentinel] = job, folder, process

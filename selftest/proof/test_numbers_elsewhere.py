@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def test_wrong_numbers_fail_and_are_marked(run: Run, mesh: str, fault: str) -> N
 )
 def test_odd_answers(tmp_path: Path, mesh: str, switch: str, code: int, verdict: str, told: str) -> None:
     """What is no Prometheus is held against nobody; what it tells is judged."""
-    argv = [sys.executable, "-m", "selftest.proof.odd_metrics", "run", "--cluster", "model", "--mesh", mesh]
+    argv = command("run", "--cluster", "model", "--mesh", mesh, module="selftest.proof.odd_metrics")
     argv += ["--fault", f"PLANTED/{switch}", "--requirement", "TM-036", "--report", str(tmp_path / "report")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     (row,) = rows(Finished(done.returncode, done.stdout, tmp_path / "report")).values()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from selftest.proof.conftest import command
 
 CHOSEN = ("TM-010", "TM-012", "TM-022", "TM-035", "TM-038", "TM-080")
 FAIL, PASS, BLOCKED = "fail", "pass", "blocked"
@@ -32,9 +33,9 @@ LONGEST = 150  # seconds
 def test_odd_answers_are_judged(tmp_path: Path, switch: str, expected: dict[str, str]) -> None:
     """No verdict is an error, and each message is one line without a traceback."""
     chosen = [word for name in CHOSEN for word in ("--requirement", name)]
-    argv = [sys.executable, "-m", "selftest.proof.odd_metrics", "run", "--cluster", "model", "--report", str(tmp_path)]
-    command = [*argv, "--fault", f"PLANTED/{switch}", *chosen]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+    argv = command("run", "--cluster", "model", "--report", str(tmp_path), module="selftest.proof.odd_metrics")
+    argv += ["--fault", f"PLANTED/{switch}", *chosen]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=LONGEST, check=False)
     rows = {row["requirement"]: row for row in json.loads((tmp_path / "report.json").read_text())["rows"]}
     seen = {name: rows[name]["verdict"] for name in CHOSEN}
     assert {name: seen[name] for name in expected} == expected, done.stdout

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from smi_conformance.cluster.port import Answer, ClusterError
+from smi_conformance.cluster.port import Answer, ClusterError, api_root
 from smi_conformance.cluster.prometheus import Reads, Sample, ask, now
 from smi_conformance.judge.metrics import COUNTS, PERCENTILES
 from smi_conformance.meshes.numbers import BOTH, DESTINATION, SOURCE, End, Prometheus
@@ -104,8 +104,7 @@ class MetricsAdapter:
 
     def _existing(self, plural: str) -> dict[Place, Place]:
         kind, written = KINDS[plural], self.source.written
-        root = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
-        answer = self.cluster.api("GET", f"{root}/{plural}")
+        answer = self.cluster.api("GET", f"{api_root(kind.api_version)}/{plural}")
         if answer.status != 200 or not isinstance(answer.body, dict):
             raise ClusterError(f"{plural} cannot be listed: {answer.status} {answer.message}")
         metas = [one["metadata"] for one in answer.body.get("items") or ()]

@@ -21,6 +21,11 @@ class ClusterError(HarnessError):
     """The cluster, or the way to it, failed: never counted against the mesh."""
 
 
+def api_root(api_version: str) -> str:
+    """The path at the API server under which the resources of a group and version, or of the core, lie."""
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
 @dataclass(frozen=True)
 class Ref:
     """Address of one object."""

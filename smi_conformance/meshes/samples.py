@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from smi_conformance.cluster.port import Cluster, Manifest
+from smi_conformance.cluster.port import Cluster, Manifest, api_root
 from smi_conformance.meshes import crds
 from smi_conformance.meshes.profile import Profile
 from smi_conformance.meshes.verification import canary
@@ -126,9 +126,8 @@ def _what(manifest: Manifest) -> str:
 
 def _path(manifest: Manifest) -> str:
     version, kind, namespace = manifest["apiVersion"], manifest["kind"], manifest["metadata"].get("namespace")
-    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     place = f"/namespaces/{namespace}" if namespace else ""
-    return f"{root}{place}/{kind.lower()}s"
+    return f"{api_root(version)}{place}/{kind.lower()}s"
 
 
 def _served(cluster: Cluster) -> set[tuple[str, str]]:

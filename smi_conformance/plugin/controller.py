@@ -89,6 +89,12 @@ class Controller:
         assert self.environment
         node.workerinput["smi"] = self.environment.coordinates()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        from smi_conformance.plugin.sharing import Together  # noqa: PLC0415  # a run in one process needs none of it
+
+        return Together(config, log)
+
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         assert self.log

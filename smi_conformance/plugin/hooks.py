@@ -19,7 +19,6 @@ from smi_conformance.plugin.running import Collection, WorkerSide
 from smi_conformance.plugin.scenario import versions_of
 from smi_conformance.plugin.selection import Stage
 from smi_conformance.plugin.settings import RunOptions
-from smi_conformance.plugin.sharing import Sharing
 from smi_conformance.plugin.stash import SCENE, WORKER
 
 OPTIONS = pytest.StashKey[RunOptions]()
@@ -42,7 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
         if not options.workers or options.replay:  # registered first, so that it ends first
             config.pluginmanager.register(WorkerSide(options), "smi-worker")
         config.pluginmanager.register(Controller(config, options), "smi-controller")
-        config.pluginmanager.register(Sharing(), "smi-sharing")
 
 
 def _recorded(options: RunOptions) -> RunOptions:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from smi_conformance.judge.verdict import Verdict
+from smi_conformance.plugin.outcome import outside_by
 from smi_conformance.report import summarize
 
 MARKS = {
@@ -86,8 +88,8 @@ class Progress(TerminalReporter):  # type: ignore[misc]  # final by annotation; 
     def _line(self, nodeid: str, record: dict[str, Any]) -> None:
         self._done += 1
         adapter = " by adapter" if record.get("adapter") else ""
-        outside = record["verdict"] in (("pass", "fail") if record.get("tentative") else ("pass",) if adapter else ())
-        word, colour = MARKS[f"tentative-{record['verdict']}" if outside else record["verdict"]]
+        verdict = outside_by(record.get("adapter"), Verdict(record["verdict"]))
+        word, colour = MARKS[verdict.tentatively() if record.get("tentative") else verdict]
         ids = ",".join(record.get("requirements", ()))
         case = f" [{nodeid.split('[', 1)[1]}" if "[" in nodeid else ""
         self.write(f"{time.monotonic() - self.began:6.1f} s  ")

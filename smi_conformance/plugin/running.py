@@ -88,10 +88,7 @@ class CrowdedMachine:
         with _excused(item):
             return (yield)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
-        with _excused(item):
-            return (yield)
+    pytest_runtest_teardown = pytest_runtest_call
 
 
 @contextmanager

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = ("conformance/metrics/",)
@@ -16,11 +13,3 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # the package has no
 
     def _split_scope(self, nodeid: str) -> str:
         return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
-
-
-class Sharing:
-    """Tells pytest-xdist; a plugin of the controller."""
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Together:
-        return Together(config, log)

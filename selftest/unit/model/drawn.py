@@ -34,13 +34,20 @@ rules = st.builds(
     names,
     st.lists(names, max_size=3).map(tuple),
 )
-targets = st.builds(
-    TrafficTarget,
-    accounts,
-    st.lists(accounts, min_size=1, max_size=3).map(tuple),
-    st.lists(rules, min_size=1, max_size=3).map(tuple),
-    st.none() | st.integers(1, 65535),
-)
+
+
+def targets_of(subjects: st.SearchStrategy[ServiceAccountRef]) -> st.SearchStrategy[TrafficTarget]:
+    """Whose destination and sources are drawn from these."""
+    return st.builds(
+        TrafficTarget,
+        subjects,
+        st.lists(subjects, min_size=1, max_size=3).map(tuple),
+        st.lists(rules, min_size=1, max_size=3).map(tuple),
+        st.none() | st.integers(1, 65535),
+    )
+
+
+targets = targets_of(accounts)
 splits = st.builds(
     Split,
     names,
@@ -62,11 +69,4 @@ bindings = st.builds(
     st.lists(names, max_size=2).map(tuple),
     st.none() | names,
 )
-bound_targets = st.builds(
-    TrafficTarget,
-    subjects,
-    st.lists(subjects, min_size=1, max_size=3).map(tuple),
-    st.lists(rules, min_size=1, max_size=3).map(tuple),
-    st.none() | st.integers(1, 65535),
-)
-everything = things | bindings | bound_targets
+everything = things | bindings | targets_of(subjects)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from smi_conformance.cluster.doctor.findings import Finding, Found, Patient, condition, holds, ok, problem, warning
+from smi_conformance.cluster.port import api_root
 from smi_conformance.meshes.profile import Setting
 from smi_conformance.meshes.verification import numbers
 
@@ -182,9 +183,8 @@ def _is(posture_: str) -> str:
 
 
 def _path(setting: Setting) -> str:
-    base = f"/apis/{setting.api_version}" if "/" in setting.api_version else f"/api/{setting.api_version}"
     place = f"/namespaces/{setting.namespace}" if setting.namespace else ""
-    return f"{base}{place}/{setting.kind.lower()}s/{setting.name}"
+    return f"{api_root(setting.api_version)}{place}/{setting.kind.lower()}s/{setting.name}"
 
 
 def _within(patch: Any, found: Any) -> bool:

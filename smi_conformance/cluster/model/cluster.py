@@ -12,7 +12,7 @@ from smi_conformance.cluster.kube import KubeCluster
 from smi_conformance.cluster.model.apiserver import ApiServer, parsed
 from smi_conformance.cluster.model.clock import VirtualClock
 from smi_conformance.cluster.model.traffic import TOOK, Lanes, Traffic
-from smi_conformance.cluster.port import Answer, ClusterError, Manifest, Pod, Ref
+from smi_conformance.cluster.port import Answer, ClusterError, Manifest, Pod, Ref, api_root
 from smi_conformance.judge.observation import Observation, Plan, Reply, Step
 
 BRIEFLY = 0.005  # seconds of virtual time for one call to the API server
@@ -82,9 +82,8 @@ class ModelCluster(KubeCluster):
         row = next((row for row in rows if row.version == version), None)
         if row is None:
             raise ClusterError(f"the cluster does not serve {ref.kind} {ref.api_version}: install its CRD")
-        root = f"/apis/{ref.api_version}" if group else f"/api/{version}"
         space = f"/namespaces/{ref.namespace or 'default'}" if row.namespaced else ""
-        collection = f"{root}{space}/{row.plural}"
+        collection = f"{api_root(ref.api_version)}{space}/{row.plural}"
         return collection, f"{collection}/{ref.name}"
 
     def _call(
